@@ -1,0 +1,68 @@
+/* effect.h - everything the engine can want done, as data.
+ *
+ * Order: effects are performed in the order given. All PUTs and DELETEs of one step, and of as
+ * many later steps as the caller likes, form one transaction; a SEND with `waits` set must not
+ * leave before the newest PUT given before it is durable; waiting SENDs to one peer keep their
+ * order, also among each other and with its non-waiting ones of the same batch.
+ *
+ * Memory: borrowed from the engine until its next step; PUT payloads that name an event's frame
+ * are borrowed from the event (the caller owns those frames and keeps what it needs).
+ */
+#ifndef ENGINE_EFFECT_H
+#define ENGINE_EFFECT_H
+
+#include "broker/engine/event.h"
+
+#define EFFECT_MAP(X)                                                                       \
+    X(PUT, "write one row of the store")                                                    \
+    X(DELETE, "remove one row, or with `whole_batch` every row of its batch")               \
+    X(GET, "bring the payload of a row into the cache, then LOADED or LOAD_FAILED")         \
+    X(SEND, "send one message to a peer")                                                   \
+    X(TRACE, "one line for the log and for golden traces")
+
+enum effect_type {
+#define X(name, text) EFFECT_##name,
+    EFFECT_MAP(X)
+#undef X
+};
+
+/* Payload to be sent after frame 0, each as one frame. From a CHUNK: items [first, first+count)
+ * relative to the chunk's own first item; a cut that takes all of it is sent unchanged. From a
+ * ROW: the whole payload, first and count are 0. */
+struct attachment {
+    struct store_key key;
+    uint32_t first;
+    uint32_t count;
+};
+
+struct effect {
+    enum effect_type type;
+    union {
+        struct {
+            struct store_key key;
+            struct tri_bytes head;    /* what recovery needs, a msgpack record */
+            struct tri_bytes payload; /* frame bytes, or empty */
+            int frame;                /* >= 0: payload is event->frames[frame]; -1: engine's own */
+        } put;
+        struct {
+            struct store_key key;
+            bool whole_batch;
+        } delete;
+        struct store_key get;
+        struct {
+            struct peer_id peer;
+            struct tri_bytes frame; /* frame 0, encoded */
+            const struct attachment *attachments;
+            size_t attachment_count;
+            bool waits;
+        } send;
+        const char *trace;
+    };
+};
+
+struct effects {
+    const struct effect *items;
+    size_t count;
+};
+
+#endif

@@ -1,0 +1,34 @@
+#include "common/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void tri_assert_failed(const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "trireme: internal error: %s:%d: %s\n", file, line, condition);
+    abort();
+}
+
+void *tri_alloc(size_t count, size_t size)
+{
+    void *memory = calloc(count != 0 ? count : 1, size != 0 ? size : 1);
+
+    if (memory == NULL) {
+        fputs("trireme: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *tri_realloc(void *memory, size_t count, size_t size)
+{
+    size_t bytes;
+
+    tri_assert(!__builtin_mul_overflow(count, size, &bytes));
+    memory = realloc(memory, bytes != 0 ? bytes : 1);
+    if (memory == NULL) {
+        fputs("trireme: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
