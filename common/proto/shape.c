@@ -1,11 +1,14 @@
 #include "common/proto/shape.h"
 
+#include <string.h>
+
 #define SHAPE_U(name, max) { #name, TRI_FIELD_UNSIGNED, 0, (max) },
 #define SHAPE_I(name) { #name, TRI_FIELD_SIGNED, 0, 0 },
 #define SHAPE_S(name, max) { #name, TRI_FIELD_STRING, 0, (max) },
 #define SHAPE_B(name, max) { #name, TRI_FIELD_BINARY, 0, (max) },
 #define SHAPE_R(name, max) { #name, TRI_FIELD_RANGES, 0, (max) },
-#define SHAPE_L(name, record, max) { #name, TRI_FIELD_LIST, RECORD_##record, (max) },
+#define SHAPE_L(name, record, max) \
+    { #name, TRI_FIELD_LIST, (enum tri_record_type)RECORD_##record, (max) },
 #define SHAPE(table) table(SHAPE_U, SHAPE_I, SHAPE_S, SHAPE_B, SHAPE_R, SHAPE_L)
 
 #define SIZE_U(name, max) +sizeof(uint64_t)
