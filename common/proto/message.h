@@ -49,6 +49,8 @@ enum tri_batch_state {
 /* Flags, by field. */
 #define TRI_SPEC_TRUNCATE 1u      /* spec.flags: cut output over output_bytes_max, do not fail */
 #define TRI_SPEC_SPAWN 2u         /* spec.flags: one-oar hosts are spawned afresh, not forked */
+#define TRI_SPEC_LINES 4u         /* spec.flags: string arguments are lines of input, converted by
+                                     the host to the type that the handler declares */
 #define TRI_LEASE_ISOLATED 1u     /* lease.flags: run singly in one-oar hosts (suspects) */
 #define TRI_RESULT_SAMPLED 1u     /* result.flags: times are estimates from samples */
 #define TRI_ENTRY_UNCHARGED 1u    /* entry.flags: does not use up an attempt */

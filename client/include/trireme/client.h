@@ -94,6 +94,7 @@ struct tri_batch_options {
     const char *plugin;
     bool truncate;
     bool spawn;
+    bool lines; /* string arguments are input lines: "12" becomes 12 for an integer handler */
     uint64_t output_bytes_max; /* 0: 16 MiB */
     bool unordered;            /* deliver as results come */
     uint64_t window_bytes;     /* results held at most on the way; 0: 32 MiB */
