@@ -18,7 +18,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 # Every target links tri_flags: warnings, sanitizers, the include roots.
 add_library(tri_flags INTERFACE)
-target_compile_definitions(tri_flags INTERFACE _GNU_SOURCE TRI_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(tri_flags INTERFACE _GNU_SOURCE TRI_SOFTWARE_VERSION="${PROJECT_VERSION}")
 target_include_directories(tri_flags INTERFACE ${PROJECT_SOURCE_DIR}
     ${PROJECT_SOURCE_DIR}/common/include ${PROJECT_SOURCE_DIR}/worker/include
     ${PROJECT_SOURCE_DIR}/client/include)
