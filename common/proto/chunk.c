@@ -97,6 +97,9 @@ enum tri_status tri_result_open(struct tri_bytes frame,
     if (ranges_total(head->runs) != head->count)
         return tri_fail(error, TRI_INVALID, "chunk: the runs name another number of tasks than %u",
                         (unsigned)head->count);
+    if (head->task_us.size != 0 && head->task_us.size != head->count * 8)
+        return tri_fail(error, TRI_INVALID, "chunk: times of another number of tasks than %u",
+                        (unsigned)head->count);
     return chunk_open((struct tri_bytes){ frame.data + size, frame.size - size }, head->count,
                       chunk, error);
 }
@@ -150,6 +153,7 @@ void tri_result_encode(const struct tri_chunk_builder *self,
     head->format = FORMAT;
     head->count = self->count;
     tri_assert(ranges_total(head->runs) == head->count);
+    tri_assert(head->task_us.size == 0 || head->task_us.size == head->count * 8);
     tri_record_encode(TRI_RECORD_RESULT, head, out);
     append_builder(self, out);
 }

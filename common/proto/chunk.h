@@ -31,7 +31,8 @@ enum tri_status tri_items_open(struct tri_bytes frame,
                                struct tri_chunk *chunk,
                                struct tri_error *error);
 
-/* Open a result chunk: the same, and head->runs name exactly `count` indexes. */
+/* Open a result chunk: the same, head->runs name exactly `count` indexes,
+ * and head->task_us is empty or holds times for as many. */
 enum tri_status tri_result_open(struct tri_bytes frame,
                                 struct tri_rec_result *head,
                                 struct tri_chunk *chunk,

@@ -109,7 +109,8 @@
     U(format, 1)                        \
     U(count, 1048576)
 
-/* Head of a result chunk (chunk.h): which tasks, and what they cost together. */
+/* Head of a result chunk (chunk.h): which tasks, and what they cost together. task_us is empty or
+ * holds two little-endian u32 for each value: its wall and its CPU time in microseconds. */
 #define TRI_REC_RESULT(U, I, S, B, R, L) \
     U(format, 1)                         \
     U(count, 1048576)                    \
