@@ -1,0 +1,192 @@
+#include "client/cli/follow.h"
+
+#include "common/clock.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define FEED_AT_ONCE 8192
+#define DRAIN_AT_ONCE 8192
+#define IDLE_MS 200
+#define GO_ON (-1) /* no exit status yet */
+
+int follow_signals(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int fail(struct follow *self, const struct tri_error *error)
+{
+    progress_clear(&self->progress);
+    return cli_fail(error);
+}
+
+static enum tri_status add(struct follow *self, struct tri_error *error)
+{
+    if (self->pending.type == TRI_ANY)
+        return tri_batch_add_packed(self->batch, self->pending.bytes, error);
+    return tri_batch_add(self->batch, &self->pending, error);
+}
+
+/* The source has ended: everything must be on its way before the seal, which waits. */
+static int seal(struct follow *self, bool *busy)
+{
+    struct tri_error error;
+    enum tri_status status = tri_batch_flush(self->batch, &error);
+
+    *busy = status == TRI_BUSY;
+    if (status == TRI_BUSY)
+        return GO_ON;
+    if (status == TRI_OK)
+        status = tri_batch_seal(self->batch, &error);
+    if (status == TRI_BUSY)
+        return GO_ON;
+    if (status != TRI_OK)
+        return fail(self, &error);
+    source_close(&self->source);
+    return self->feed_only ? CLI_OK : GO_ON;
+}
+
+/* Take from the source what there is and there is room for. */
+static int feed(struct follow *self, bool *busy)
+{
+    struct tri_error error;
+
+    self->starved = *busy = false;
+    for (int i = 0; i < FEED_AT_ONCE; i++) {
+        enum tri_status status = TRI_OK;
+
+        if (!self->has_pending)
+            status = source_next(self->source, &self->pending, &error);
+        if (status == TRI_CLOSED)
+            return seal(self, busy);
+        if (status == TRI_EMPTY) {
+            self->starved = true;
+            status = tri_batch_flush(self->batch, &error);
+            return status == TRI_OK || status == TRI_BUSY ? GO_ON : fail(self, &error);
+        }
+        if (status != TRI_OK) {
+            tri_client_cancel(self->client, tri_batch_number(self->batch), NULL, 0, NULL, NULL);
+            return fail(self, &error);
+        }
+        self->has_pending = true;
+        status = add(self, &error);
+        if (status == TRI_BUSY) {
+            *busy = true;
+            return GO_ON;
+        }
+        if (status != TRI_OK) {
+            tri_client_cancel(self->client, tri_batch_number(self->batch), NULL, 0, NULL, NULL);
+            return fail(self, &error);
+        }
+        self->has_pending = false;
+    }
+    return GO_ON;
+}
+
+/* Print the results that are there. */
+static int drain(struct follow *self, size_t *count)
+{
+    struct tri_task_result result;
+    struct tri_error error;
+
+    for (*count = 0; *count < DRAIN_AT_ONCE; (*count)++) {
+        enum tri_status status = tri_batch_next(self->batch, 0, &result, &error);
+
+        if (status == TRI_EMPTY)
+            return GO_ON;
+        if (status == TRI_CLOSED)
+            return CLI_OK;
+        if (status != TRI_OK)
+            return fail(self, &error);
+        if (self->output == NULL)
+            continue;
+        if (result.outcome != 0)
+            progress_clear(&self->progress);
+        if (output_result(self->output, &result) != TRI_OK)
+            return CLI_STDOUT_CLOSED;
+    }
+    return GO_ON;
+}
+
+static int interrupted(struct follow *self)
+{
+    struct signalfd_siginfo info;
+    struct tri_batch_summary summary;
+    unsigned long long number = (unsigned long long)tri_batch_number(self->batch);
+
+    if (read(self->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return GO_ON;
+    progress_clear(&self->progress);
+    if (self->output != NULL)
+        output_flush(self->output);
+    if (self->is_private) {
+        cli_error("interrupted: the batch is cancelled");
+        return CLI_INTERRUPTED;
+    }
+    if (self->source != NULL)
+        tri_batch_seal(self->batch, NULL);
+    tri_batch_summary(self->batch, &summary);
+    cli_error("interrupted: batch %llu goes on with %llu tasks; to wait for it: trireme wait %llu",
+              number, (unsigned long long)summary.count, number);
+    return CLI_INTERRUPTED;
+}
+
+/* Wait for the broker, the source or a signal. */
+static int idle(struct follow *self)
+{
+    struct pollfd fds[3] = {
+        { .fd = tri_client_fd(self->client), .events = POLLIN },
+        { .fd = self->signal_fd, .events = POLLIN },
+        { .fd = self->starved ? source_fd(self->source) : -1, .events = POLLIN },
+    };
+    struct tri_error error;
+    enum tri_status status;
+
+    if (self->output != NULL && output_flush(self->output) != TRI_OK)
+        return CLI_STDOUT_CLOSED;
+    progress_draw(&self->progress, self->batch);
+    status = tri_client_process(self->client, 0, &error);
+    if (status == TRI_EMPTY)
+        poll(fds, 3, IDLE_MS);
+    else if (status != TRI_OK)
+        return fail(self, &error);
+    return interrupted(self);
+}
+
+int follow_run(struct follow *self)
+{
+    progress_init(&self->progress, self->cli);
+    for (;;) {
+        size_t drained = 0;
+        bool busy = true;
+        int status = GO_ON;
+
+        if (self->source != NULL)
+            status = feed(self, &busy);
+        if (status == GO_ON && !self->feed_only)
+            status = drain(self, &drained);
+        if (status == GO_ON && drained == 0 && (self->source == NULL || busy || self->starved))
+            status = idle(self);
+        if (status == GO_ON && self->deadline_ms != 0 && tri_clock_now_ms() >= self->deadline_ms) {
+            cli_error("batch %llu has not ended in time",
+                      (unsigned long long)tri_batch_number(self->batch));
+            status = CLI_TIMED_OUT;
+        }
+        if (status != GO_ON) {
+            progress_clear(&self->progress);
+            return status;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/* follow.h - feed a batch and print what comes back, until it has ended: the loop of run, submit,
+ * wait and results. */
+#ifndef FOLLOW_H
+#define FOLLOW_H
+
+#include "client/cli/cli.h"
+#include "client/cli/output.h"
+#include "client/cli/progress.h"
+#include "client/cli/source.h"
+
+struct follow {
+    const struct cli *cli;
+    struct tri_client *client;
+    struct tri_batch *batch;
+    struct source *source; /* NULL: nothing more to feed */
+    struct output *output; /* NULL: results are not shown */
+    bool feed_only;        /* submit: end when sealed */
+    bool is_private;
+    int signal_fd;
+    struct progress progress;
+    struct tri_value pending; /* taken from the source, not yet added */
+    bool has_pending;
+    bool starved; /* the source has nothing right now */
+    uint64_t deadline_ms;
+};
+
+/* Block SIGINT, SIGTERM and SIGHUP and read them from a descriptor, from now on. */
+int follow_signals(void);
+
+/* Run the loop. Returns an exit status; CLI_OK says only that the batch ended (or was sealed). */
+int follow_run(struct follow *self);
+
+#endif

@@ -1,0 +1,149 @@
+#include "client/cli/job.h"
+
+#include "common/parse.h"
+#include "common/reduce.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* soon|now,fail=N or fail=N%. */
+static bool read_halt(const char *text, struct tri_batch_options *job)
+{
+    const char *comma = strchr(text, ',');
+    size_t length = strlen(text);
+    char number[32];
+    struct tri_error error;
+    bool percent = length > 0 && text[length - 1] == '%';
+
+    if (comma != NULL && strncmp(comma, ",fail=", 6) == 0 && strlen(comma + 6) < sizeof(number)) {
+        snprintf(number, sizeof(number), "%s", comma + 6);
+        if (percent)
+            number[strlen(number) - 1] = '\0';
+        job->halt = strncmp(text, "soon,", 5) == 0 ? 1 : strncmp(text, "now,", 4) == 0 ? 2 : 0;
+        if (job->halt != 0
+            && tri_parse_u64(number, 1, percent ? 100 : INT64_MAX,
+                             percent ? &job->halt_fail_percent : &job->halt_fail_count, &error)
+                   == TRI_OK)
+            return true;
+    }
+    cli_error("--halt %s: it is soon,fail=N or now,fail=N, or N%% from 1%% to 100%%", text);
+    return false;
+}
+
+static bool read_source(const struct cli *cli, struct tri_batch_options *job)
+{
+    struct tri_span span;
+    struct tri_error error;
+    int sources = (cli->each_line != NULL) + (cli->from_json != NULL) + (cli->range != NULL)
+                  + (cli->has_values ? 1 : 0);
+
+    if (sources > 1) {
+        cli_error("give one source: --each-line, --from-json, --range or ::: VALUES");
+        return false;
+    }
+    if (cli->range != NULL) {
+        if (tri_parse_range(cli->range, &span, &error) != TRI_OK) {
+            cli_error("--range: %s", error.text);
+            return false;
+        }
+        job->range = true;
+        job->range_first = span.first;
+        job->range_step = span.step;
+        job->range_count = span.count;
+    } else if (sources == 0 && isatty(STDIN_FILENO)) {
+        cli_error("no input: pipe lines in, or give --each-line, --from-json, --range or :::");
+        return false;
+    }
+    job->lines = cli->from_json == NULL;
+    return true;
+}
+
+static bool read_task(const struct cli *cli, struct tri_batch_options *job)
+{
+    static char cwd[4096];
+
+    if ((cli->function == NULL) == (cli->command.count == 0)) {
+        cli_error("say what to run: --fn NAME, or -- COMMAND ARGS%s",
+                  cli->function != NULL ? ", not both" : "");
+        return false;
+    }
+    if (cli->operands.count != 0) {
+        cli_error("unexpected word %s (a command goes after --, values after :::)",
+                  cli->operands.items[0]);
+        return false;
+    }
+    job->handler = cli->function != NULL ? cli->function : "command";
+    if (strlen(job->handler) == 0 || strlen(job->handler) > 64) {
+        cli_error("--fn: a handler's name has 1 to 64 characters");
+        return false;
+    }
+    job->argv = cli->command.count != 0 ? cli->command.items : NULL;
+    job->env = cli->env.count != 0 ? cli->env.items : NULL;
+    job->workdir = cli->workdir;
+    if (job->workdir == NULL && cli->broker == NULL && getcwd(cwd, sizeof(cwd)) != NULL)
+        job->workdir = cwd;
+    for (size_t i = 0; i < cli->env.count; i++) {
+        if (strchr(cli->env.items[i], '=') == NULL || cli->env.items[i][0] == '=') {
+            cli_error("--env %s: it is NAME=VALUE", cli->env.items[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool job_read(const struct cli *cli, struct tri_batch_options *job)
+{
+    struct tri_error error;
+
+    tri_batch_options_init(job);
+    if (!read_task(cli, job) || !read_source(cli, job)
+        || (cli->halt != NULL && !read_halt(cli->halt, job)))
+        return false;
+    if (cli->reduce != NULL) {
+        struct tri_reducer *reducer = tri_reducer_new(cli->reduce, &error);
+
+        if (reducer == NULL) {
+            cli_error("--reduce: %s", error.text);
+            return false;
+        }
+        tri_reducer_destroy(&reducer);
+    }
+    job->name = cli->name;
+    job->model = cli->model;
+    job->width = cli->width;
+    job->timeout_ms = cli->timeout_ms;
+    job->retries = cli->retries;
+    job->crash_limit = cli->crash_limit;
+    job->priority = cli->priority;
+    job->labels = cli->labels.count != 0 ? cli->labels.items : NULL;
+    job->reducer = cli->reduce;
+    job->plugin = cli->plugin;
+    job->truncate = cli->truncate;
+    job->spawn = strcmp(cli->process_start, "spawn") == 0;
+    job->output_bytes_max = cli->output_bytes_max;
+    job->unordered = cli->unordered;
+    job->window_bytes = cli->window_bytes;
+    return true;
+}
+
+void job_print(const struct cli *cli, const struct tri_batch_options *job)
+{
+    printf("handler  %s", job->handler);
+    for (size_t i = 0; i < cli->command.count; i++)
+        printf(" %s", cli->command.items[i]);
+    printf("\nsource   ");
+    if (job->range)
+        printf("range, %llu tasks\n", (unsigned long long)job->range_count);
+    else if (cli->has_values)
+        printf("%zu values\n", cli->values.count);
+    else
+        printf("%s\n", cli->each_line != NULL   ? cli->each_line
+                       : cli->from_json != NULL ? cli->from_json
+                                                : "stdin");
+    printf("model    %s\nwidth    %llu%s\n", job->model, (unsigned long long)job->width,
+           job->width == 0 ? " (chosen)" : "");
+    printf("reduce   %s\nbroker   %s\n", job->reducer != NULL ? job->reducer : "-",
+           cli->broker != NULL ? cli->broker : "private, this machine");
+}

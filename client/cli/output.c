@@ -1,0 +1,245 @@
+#include "client/cli/output.h"
+
+#include "client/cli/summary.h"
+#include "common/json.h"
+#include "common/types.h"
+#include "common/value.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES (64u * 1024u)
+
+bool output_open(struct output *self, const struct cli *cli, bool command)
+{
+    *self =
+        (struct output){ .form = cli->output, .command = command, .reduced = cli->reduce != NULL };
+    tri_buffer_init(&self->out);
+    tri_buffer_init(&self->err);
+    if (cli->joblog != NULL) {
+        self->joblog = fopen(cli->joblog, "we");
+        if (self->joblog == NULL) {
+            cli_error("cannot write --joblog %s: %s", cli->joblog, strerror(errno));
+            return false;
+        }
+        fputs("index\tstatus\tattempts\tmodel\tworker\twall_us\tcpu_us\terror\n", self->joblog);
+    }
+    if (self->form == CLI_JSON)
+        tri_json_raw(&self->out, "{\"results\":[");
+    return true;
+}
+
+void output_close(struct output *self)
+{
+    tri_buffer_deinit(&self->out);
+    tri_buffer_deinit(&self->err);
+    if (self->joblog != NULL)
+        fclose(self->joblog);
+    self->joblog = NULL;
+}
+
+static enum tri_status write_all(int fd, struct tri_buffer *buffer)
+{
+    size_t done = 0;
+
+    while (done < buffer->size) {
+        ssize_t wrote = write(fd, buffer->data + done, buffer->size - done);
+
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0) {
+            buffer->size = 0;
+            return TRI_CLOSED;
+        }
+        done += (size_t)wrote;
+    }
+    buffer->size = 0;
+    return TRI_OK;
+}
+
+enum tri_status output_flush(struct output *self)
+{
+    enum tri_status status = write_all(STDOUT_FILENO, &self->out);
+
+    write_all(STDERR_FILENO, &self->err);
+    if (self->joblog != NULL)
+        fflush(self->joblog);
+    return status;
+}
+
+static void append_bytes(struct tri_buffer *out, struct tri_bytes bytes)
+{
+    tri_buffer_append(out, bytes.data, bytes.size);
+}
+
+/* A command's value: [exit code, stdout, stderr, truncated]. False when it is not of that form. */
+static bool open_command(const struct tri_value *value, struct tri_bytes streams[2])
+{
+    struct tri_value_walk walk;
+    struct tri_value part;
+
+    if (value->type != TRI_COMPOUND || tri_value_walk(value, &walk, NULL) != TRI_OK || walk.is_map
+        || walk.count < 3 || tri_value_walk_next(&walk, &part, NULL) != TRI_OK)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        if (tri_value_walk_next(&walk, &part, NULL) != TRI_OK
+            || (part.type != TRI_BINARY && part.type != TRI_STRING))
+            return false;
+        streams[i] = part.bytes;
+    }
+    return true;
+}
+
+static void text_result(struct output *self, const struct tri_task_result *result)
+{
+    struct tri_bytes streams[2];
+    char prefix[64];
+
+    if (self->command && result->packed.size > 0 && open_command(&result->value, streams)) {
+        append_bytes(&self->out, streams[0]);
+        append_bytes(&self->err, streams[1]);
+    } else if (result->outcome == TRI_OUTCOME_OK) {
+        tri_value_to_text(&result->value, &self->out, NULL);
+        tri_buffer_append(&self->out, "\n", 1);
+    }
+    if (result->outcome == TRI_OUTCOME_OK)
+        return;
+    snprintf(prefix, sizeof(prefix), "task %llu/%llu: ", (unsigned long long)self->number,
+             (unsigned long long)result->index);
+    tri_buffer_append(&self->err, prefix, strlen(prefix));
+    if (result->error.size > 0)
+        append_bytes(&self->err, result->error);
+    else
+        tri_json_raw(&self->err, result->outcome_text);
+    tri_buffer_append(&self->err, "\n", 1);
+}
+
+static void json_value(struct tri_buffer *out, const struct tri_task_result *result)
+{
+    size_t start = out->size;
+
+    if (result->packed.size == 0) {
+        tri_json_raw(out, "null");
+    } else if (tri_value_to_json(&result->value, out, NULL) != TRI_OK) {
+        out->size = start;
+        tri_json_raw(out, "null");
+    }
+}
+
+static void json_result(struct output *self, const struct tri_task_result *result)
+{
+    struct tri_buffer *out = &self->out;
+
+    tri_json_raw(out, "{\"index\":");
+    tri_json_uint(out, result->index);
+    tri_json_raw(out, ",\"status\":\"");
+    tri_json_raw(out, result->outcome_text);
+    tri_json_raw(out, "\",\"value\":");
+    json_value(out, result);
+    tri_json_raw(out, ",\"error\":");
+    if (result->outcome == TRI_OUTCOME_OK)
+        tri_json_raw(out, "null");
+    else
+        tri_json_bytes(out, result->error);
+    tri_json_raw(out, ",\"attempts\":");
+    tri_json_uint(out, result->attempts);
+    tri_json_raw(out, ",\"model\":\"");
+    tri_json_raw(out, result->model);
+    tri_json_raw(out, "\",\"worker\":");
+    tri_json_bytes(out, result->worker);
+    tri_json_raw(out, ",\"wall_us\":");
+    tri_json_uint(out, result->wall_us);
+    tri_json_raw(out, ",\"cpu_us\":");
+    tri_json_uint(out, result->cpu_us);
+    tri_json_raw(out, ",\"sampled\":");
+    tri_json_bool(out, result->sampled);
+    tri_json_raw(out, "}");
+}
+
+static void log_result(FILE *log, const struct tri_task_result *result)
+{
+    fprintf(log, "%llu\t%s\t%llu\t%s\t%.*s\t%llu\t%llu\t", (unsigned long long)result->index,
+            result->outcome_text, (unsigned long long)result->attempts, result->model,
+            (int)result->worker.size, (const char *)result->worker.data,
+            (unsigned long long)result->wall_us, (unsigned long long)result->cpu_us);
+    for (size_t i = 0; i < result->error.size; i++) {
+        unsigned char c = result->error.data[i];
+
+        fputc(c < 0x20 || c == 0x7f ? ' ' : c, log);
+    }
+    fputc('\n', log);
+}
+
+enum tri_status output_result(struct output *self, const struct tri_task_result *result)
+{
+    if (self->joblog != NULL)
+        log_result(self->joblog, result);
+    switch (self->form) {
+    case CLI_TEXT:
+        text_result(self, result);
+        break;
+    case CLI_JSONL:
+        json_result(self, result);
+        tri_json_raw(&self->out, "\n");
+        break;
+    case CLI_JSON:
+        tri_json_raw(&self->out, self->written > 0 ? ",\n" : "\n");
+        json_result(self, result);
+        break;
+    case CLI_QUIET:
+        break;
+    }
+    self->written++;
+    return self->out.size + self->err.size >= FLUSH_BYTES ? output_flush(self) : TRI_OK;
+}
+
+/* The reduced value in text form: strings raw, everything else JSON. */
+static void text_reduced(struct output *self, const char *reduced)
+{
+    struct tri_buffer packed;
+    struct tri_value value;
+
+    tri_buffer_init(&packed);
+    if (reduced[0] == '"'
+        && tri_value_pack_json((struct tri_bytes){ (const uint8_t *)reduced, strlen(reduced) },
+                               &packed, NULL)
+               == TRI_OK
+        && tri_value_unpack_whole(tri_buffer_bytes(&packed), &value, NULL) == TRI_OK)
+        tri_value_to_text(&value, &self->out, NULL);
+    else
+        tri_json_raw(&self->out, reduced);
+    tri_buffer_deinit(&packed);
+    tri_json_raw(&self->out, "\n");
+}
+
+enum tri_status output_end(struct output *self,
+                           const struct cli *cli,
+                           struct tri_batch *batch,
+                           const char *reduced)
+{
+    struct tri_buffer summary;
+    enum tri_status status;
+
+    tri_buffer_init(&summary);
+    summary_json(batch, reduced, &summary);
+    if (self->form == CLI_TEXT && reduced != NULL)
+        text_reduced(self, reduced);
+    if (self->form == CLI_JSONL && reduced != NULL) {
+        tri_json_raw(&self->out, "{\"reduce\":");
+        tri_json_raw(&self->out, reduced);
+        tri_json_raw(&self->out, "}\n");
+    }
+    if (self->form == CLI_JSON) {
+        tri_json_raw(&self->out, "\n],\"summary\":");
+        append_bytes(&self->out, tri_buffer_bytes(&summary));
+        tri_json_raw(&self->out, "}\n");
+    }
+    status = output_flush(self);
+    if (self->form != CLI_QUIET)
+        summary_print(batch, stderr);
+    if (cli->summary != NULL && !summary_write(cli->summary, &summary) && status == TRI_OK)
+        status = TRI_SYSTEM;
+    tri_buffer_deinit(&summary);
+    return status;
+}

@@ -1,0 +1,39 @@
+/* output.h - results on stdout, one way per --output; failures on stderr; the job log.
+ *
+ * Memory: text gathers in a buffer and leaves at 64 KiB or with output_flush.
+ * Errors: output_flush returns TRI_CLOSED when nobody reads stdout any more.
+ */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "client/cli/cli.h"
+#include "common/buffer.h"
+
+#include <stdio.h>
+
+struct output {
+    enum cli_output form;
+    bool command; /* values are [exit code, stdout, stderr, truncated] */
+    bool reduced; /* values are folded: only failures are shown */
+    uint64_t number;
+    uint64_t written;
+    struct tri_buffer out;
+    struct tri_buffer err;
+    FILE *joblog;
+};
+
+/* Open the job log and print what stands before the first result. False after printing why not. */
+bool output_open(struct output *self, const struct cli *cli, bool command);
+void output_close(struct output *self);
+
+enum tri_status output_result(struct output *self, const struct tri_task_result *result);
+enum tri_status output_flush(struct output *self);
+
+/* After the last result: the reduced value (JSON, or NULL), what closes the form, the summary on
+ * stderr and in --summary. */
+enum tri_status output_end(struct output *self,
+                           const struct cli *cli,
+                           struct tri_batch *batch,
+                           const char *reduced);
+
+#endif

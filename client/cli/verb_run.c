@@ -1,0 +1,152 @@
+/* verb_run.c - submit, follow, print, summarise; with a private broker when none is named. */
+#include "client/cli/cli.h"
+#include "client/cli/follow.h"
+#include "client/cli/job.h"
+#include "client/cli/private.h"
+#include "client/cli/summary.h"
+
+#include <stdio.h>
+
+/* What ended well: the reduced value, the summary, the exit status. */
+static int finish(struct follow *follow)
+{
+    const char *reduced = NULL;
+    struct tri_error error;
+    int status = summary_exit(follow->batch);
+
+    if (follow->cli->reduce != NULL
+        && tri_batch_reduced(follow->batch, &reduced, &error) != TRI_OK) {
+        cli_error("--reduce %s: %s", follow->cli->reduce, error.text);
+        status = CLI_TASKS_FAILED;
+    }
+    switch (output_end(follow->output, follow->cli, follow->batch, reduced)) {
+    case TRI_OK:
+        return status;
+    case TRI_CLOSED:
+        return CLI_STDOUT_CLOSED;
+    default:
+        return CLI_INTERNAL;
+    }
+}
+
+static int follow_batch(struct follow *follow, const struct tri_batch_options *job)
+{
+    struct output output;
+    int status;
+
+    if (!output_open(&output, follow->cli, job->argv != NULL))
+        return CLI_USAGE;
+    output.number = tri_batch_number(follow->batch);
+    follow->output = &output;
+    if (tri_batch_is_waiting_for_workers(follow->batch))
+        cli_error("batch %llu is queued: no worker that offers %s is connected now",
+                  (unsigned long long)output.number, job->handler);
+    status = follow_run(follow);
+    if (status == CLI_OK)
+        status = finish(follow);
+    else if (status != CLI_STDOUT_CLOSED)
+        output_flush(&output);
+    output_close(&output);
+    return status;
+}
+
+static int run_on(struct follow *follow, const struct tri_batch_options *job)
+{
+    struct tri_error error;
+    int status;
+
+    if (tri_batch_submit(follow->client, job, &follow->batch, &error) != TRI_OK)
+        return cli_fail(&error);
+    status = follow_batch(follow, job);
+    tri_batch_close(&follow->batch);
+    return status;
+}
+
+static int run_privately(struct follow *follow,
+                         struct cli *cli,
+                         const struct tri_batch_options *job)
+{
+    struct private private;
+    int status = CLI_INTERNAL;
+
+    if (!private_open(&private, cli))
+        return CLI_INTERNAL;
+    cli->broker = private.endpoint;
+    follow->is_private = true;
+    follow->client = cli_connect(cli, &status);
+    if (follow->client != NULL) {
+        if (private_wait_worker(&private, follow->client))
+            status = run_on(follow, job);
+        else
+            status = CLI_INTERNAL;
+        tri_client_close(&follow->client);
+    }
+    private_close(&private);
+    return status;
+}
+
+int verb_run(struct cli *cli)
+{
+    struct tri_batch_options job;
+    struct follow follow = { .cli = cli };
+    int status = CLI_OK;
+
+    if (!job_read(cli, &job))
+        return CLI_USAGE;
+    if (cli->dry_run) {
+        job_print(cli, &job);
+        return CLI_OK;
+    }
+    if (!job.range) {
+        follow.source = source_open(cli);
+        if (follow.source == NULL)
+            return CLI_USAGE;
+    }
+    follow.signal_fd = follow_signals();
+    if (cli->broker == NULL) {
+        status = run_privately(&follow, cli, &job);
+    } else {
+        follow.client = cli_connect(cli, &status);
+        if (follow.client != NULL) {
+            status = run_on(&follow, &job);
+            tri_client_close(&follow.client);
+        }
+    }
+    source_close(&follow.source);
+    return status;
+}
+
+int verb_submit(struct cli *cli)
+{
+    struct tri_batch_options job;
+    struct follow follow = { .cli = cli, .feed_only = true };
+    struct tri_error error;
+    int status = CLI_OK;
+
+    if (!job_read(cli, &job))
+        return CLI_USAGE;
+    if (cli->dry_run) {
+        job_print(cli, &job);
+        return CLI_OK;
+    }
+    job.detached = true;
+    follow.client = cli_connect(cli, &status);
+    if (follow.client == NULL)
+        return status;
+    follow.source = job.range ? NULL : source_open(cli);
+    follow.signal_fd = follow_signals();
+    if (!job.range && follow.source == NULL) {
+        status = CLI_USAGE;
+    } else if (tri_batch_submit(follow.client, &job, &follow.batch, &error) != TRI_OK) {
+        status = cli_fail(&error);
+    } else {
+        if (follow.source != NULL)
+            status = follow_run(&follow);
+        if (status == CLI_OK)
+            printf("%llu\n", (unsigned long long)tri_batch_number(follow.batch));
+    }
+    tri_batch_close(&follow.batch);
+    tri_client_close(&follow.client);
+    source_close(&follow.source);
+    return status;
+}

@@ -1,0 +1,120 @@
+/* verb_wait.c - wait and results: follow a batch that somebody else owns, deleting nothing. */
+#include "client/cli/cli.h"
+#include "client/cli/follow.h"
+#include "client/cli/select.h"
+#include "client/cli/summary.h"
+
+#include "common/clock.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The handler of a batch decides how its values are shown, its reducer what the end is. */
+static bool is_of(struct tri_client *client, uint64_t number, bool *command, bool *reduced)
+{
+    struct tri_error error;
+    json_t *root;
+    json_t *batch;
+    const char *handler;
+    const char *reducer;
+    char *text = NULL;
+
+    if (tri_client_show(client, number, &text, &error) != TRI_OK) {
+        cli_error("%s", error.text);
+        return false;
+    }
+    root = json_loads(text, 0, NULL);
+    free(text);
+    batch = json_object_get(root, "batch");
+    handler = json_string_value(json_object_get(batch, "handler"));
+    reducer = json_string_value(json_object_get(batch, "reducer"));
+    *command = handler != NULL && strcmp(handler, "command") == 0;
+    *reduced = reducer != NULL && reducer[0] != '\0';
+    json_decref(root);
+    return true;
+}
+
+static int finish(struct follow *follow, bool reduced)
+{
+    const char *value = NULL;
+    struct tri_error error;
+    int status = summary_exit(follow->batch);
+
+    if (reduced && tri_batch_reduced(follow->batch, &value, &error) != TRI_OK) {
+        cli_error("%s", error.text);
+        status = CLI_TASKS_FAILED;
+    }
+    switch (output_end(follow->output, follow->cli, follow->batch, value)) {
+    case TRI_OK:
+        return status;
+    case TRI_CLOSED:
+        return CLI_STDOUT_CLOSED;
+    default:
+        return CLI_INTERNAL;
+    }
+}
+
+static int follow_one(struct follow *follow, uint64_t number, bool show)
+{
+    struct tri_error error;
+    struct output output;
+    bool command;
+    bool reduced;
+    int status;
+
+    if (!is_of(follow->client, number, &command, &reduced))
+        return CLI_USAGE;
+    if (tri_batch_attach(follow->client, number, false, follow->cli->unordered, &follow->batch,
+                         &error)
+        != TRI_OK)
+        return cli_fail(&error);
+    if (!output_open(&output, follow->cli, command))
+        return CLI_USAGE;
+    output.number = number;
+    follow->output = show ? &output : NULL;
+    status = follow_run(follow);
+    if (status == CLI_OK && show)
+        status = finish(follow, reduced);
+    else if (status == CLI_OK) {
+        summary_print(follow->batch, stderr);
+        status = summary_exit(follow->batch);
+    }
+    output_close(&output);
+    tri_batch_close(&follow->batch);
+    return status;
+}
+
+static int follow_all(struct cli *cli, bool show)
+{
+    struct follow follow = { .cli = cli };
+    struct selections selected;
+    int status = CLI_OK;
+
+    follow.client = cli_connect(cli, &status);
+    if (follow.client == NULL)
+        return status;
+    if (cli->wait_timeout_ms > 0)
+        follow.deadline_ms = tri_clock_now_ms() + cli->wait_timeout_ms;
+    if (select_read(cli, follow.client, &selected, &status)) {
+        follow.signal_fd = follow_signals();
+        for (size_t i = 0; i < selected.count; i++) {
+            int one = follow_one(&follow, selected.items[i].number, show);
+
+            status = one > status ? one : status;
+        }
+        select_free(&selected);
+    }
+    tri_client_close(&follow.client);
+    return status;
+}
+
+int verb_wait(struct cli *cli)
+{
+    return follow_all(cli, false);
+}
+
+int verb_results(struct cli *cli)
+{
+    return follow_all(cli, true);
+}
