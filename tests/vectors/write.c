@@ -271,7 +271,20 @@ static bool write_seed(const char *folder,
     return true;
 }
 
-/* One folder per fuzzer; in `record` the first byte says which record. */
+static bool write_kind(const char *folder,
+                       const char *kind,
+                       size_t number,
+                       const uint8_t *lead,
+                       struct tri_bytes bytes)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, kind);
+    mkdir(path, 0777);
+    return write_seed(path, number, lead, bytes);
+}
+
+/* One folder per fuzzer; in `record` the first byte says which record, `guard` has everything. */
 static bool write_corpus(const char *folder,
                          const struct vector *vectors,
                          size_t count,
@@ -279,18 +292,19 @@ static bool write_corpus(const char *folder,
                          size_t refusal_count)
 {
     static const char *const kinds[] = { "message", "record", "chunk", "chunk" };
+    char path[4096];
 
+    snprintf(path, sizeof(path), "%s/guard", folder);
+    mkdir(path, 0777);
     for (size_t i = 0; i < count + refusal_count; i++) {
         bool refused = i >= count;
         const struct refusal *refusal = refused ? &refusals[i - count] : NULL;
         enum vector_kind kind = refused ? refusal->kind : vectors[i].kind;
         uint8_t type = (uint8_t)(refused ? refusal->type : vectors[i].type);
-        char path[4096];
+        struct tri_bytes bytes = refused ? refusal->bytes : vectors[i].bytes;
 
-        snprintf(path, sizeof(path), "%s/%s", folder, kinds[kind]);
-        mkdir(path, 0777);
-        if (!write_seed(path, i, kind == VECTOR_RECORD ? &type : NULL,
-                        refused ? refusal->bytes : vectors[i].bytes))
+        if (!write_seed(path, i, NULL, bytes)
+            || !write_kind(folder, kinds[kind], i, kind == VECTOR_RECORD ? &type : NULL, bytes))
             return false;
     }
     return true;
