@@ -9,14 +9,18 @@ void tri_assert_failed(const char *condition, const char *file, int line)
     abort();
 }
 
+void tri_out_of_memory(void)
+{
+    fputs("trireme: out of memory\n", stderr);
+    abort();
+}
+
 void *tri_alloc(size_t count, size_t size)
 {
     void *memory = calloc(count != 0 ? count : 1, size != 0 ? size : 1);
 
-    if (memory == NULL) {
-        fputs("trireme: out of memory\n", stderr);
-        abort();
-    }
+    if (memory == NULL)
+        tri_out_of_memory();
     return memory;
 }
 
@@ -26,9 +30,7 @@ void *tri_realloc(void *memory, size_t count, size_t size)
 
     tri_assert(!__builtin_mul_overflow(count, size, &bytes));
     memory = realloc(memory, bytes != 0 ? bytes : 1);
-    if (memory == NULL) {
-        fputs("trireme: out of memory\n", stderr);
-        abort();
-    }
+    if (memory == NULL)
+        tri_out_of_memory();
     return memory;
 }

@@ -12,6 +12,9 @@
 
 _Noreturn void tri_assert_failed(const char *condition, const char *file, int line);
 
+/* Say so and abort: for those who asked for memory without tri_alloc. */
+_Noreturn void tri_out_of_memory(void);
+
 /* Zeroed memory for count x size bytes, or abort. Free with free(). */
 void *tri_alloc(size_t count, size_t size);
 

@@ -24,11 +24,11 @@ struct tri_uuid {
 };
 
 /* How a task ended, as its result says it (docs/spec/2-lifecycle.md); wire numbers. */
-#define TRI_OUTCOME_MAP(X)   \
-    X(OK, 0, "ok")           \
-    X(FAILED, 1, "failed")   \
-    X(TIMEOUT, 2, "timeout") \
-    X(CRASHED, 3, "crashed") \
+#define TRI_OUTCOME_MAP(X)       \
+    X(OK, 0, "ok")               \
+    X(FAILED, 1, "failed")       \
+    X(TIMEOUT, 2, "timeout")     \
+    X(CRASHED, 3, "crashed")     \
     X(TOO_LARGE, 4, "too-large") \
     X(CANCELLED, 5, "cancelled")
 
@@ -63,7 +63,7 @@ const char *tri_type_text(uint64_t type);
 enum tri_status tri_model_parse(const char *text, enum tri_model *model);
 
 #define tri_container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 #define TRI_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif
