@@ -1,4 +1,4 @@
-/* tests.c - crash, fail, spin: handlers that misbehave on purpose, offered with --test-handlers. */
+/* tests.c - crash, fail, spin, late: handlers that misbehave on purpose, offered with --test-handlers. */
 #include "common/parse.h"
 #include "worker/handlers/builtin.h"
 
@@ -67,6 +67,24 @@ static enum tri_status run_spin(struct tri_task *task,
         turns++;
 }
 
+/* A line "late N" waits N seconds first; everything else returns at once. */
+static enum tri_status run_late(struct tri_task *task,
+                                const struct tri_value *argument,
+                                struct tri_result *out)
+{
+    struct tri_bytes rest = argument->bytes;
+    enum tri_status status = TRI_OK;
+    double seconds;
+
+    if (rest.size > 5 && memcmp(rest.data, "late ", 5) == 0) {
+        rest.data += 5;
+        rest.size -= 5;
+        if (tri_parse_bytes_double(rest, &seconds, NULL) == TRI_OK)
+            status = tri_sleep(task, seconds);
+    }
+    return status == TRI_OK ? tri_result_borrow(out, argument) : status;
+}
+
 static const struct tri_handler crash = { BUILTIN, .name = "crash", .run = run_crash,
                                           .argument = TRI_STRING,
                                           .summary = "raise that signal for real; none returns" };
@@ -77,5 +95,13 @@ static const struct tri_handler spin = {
     .summary = "compute for ever; a number waits that many seconds instead"
 };
 
-const struct tri_handler *const builtin_tests[] = { &crash, &fail, &spin };
+static const struct tri_handler late = { BUILTIN,
+                                         .name = "late",
+                                         .run = run_late,
+                                         .argument = TRI_STRING,
+                                         .waits = true,
+                                         .summary = "the argument, after N seconds if it is "
+                                                    "\"late N\"" };
+
+const struct tri_handler *const builtin_tests[] = { &crash, &fail, &spin, &late };
 const size_t builtin_tests_count = sizeof(builtin_tests) / sizeof(builtin_tests[0]);
