@@ -1,0 +1,269 @@
+#include "broker/performer.h"
+
+#include "broker/attachment.h"
+#include "broker/trace.h"
+#include "common/assert.h"
+#include "common/log.h"
+#include "common/net/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void performer_init(struct performer *self,
+                    void *router,
+                    struct store *store,
+                    struct gauges *gauges)
+{
+    *self = (struct performer){ .router = router, .store = store, .gauges = gauges };
+    outbox_init(&self->outbox);
+}
+
+void performer_deinit(struct performer *self)
+{
+    outbox_deinit(&self->outbox);
+    free(self->frames);
+    free(self->lost);
+    free(self->loads);
+    *self = (struct performer){ 0 };
+}
+
+/* Room for one more element in an array that doubles. */
+static void *room(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity == 0 ? 16 : *capacity * 2;
+    return tri_realloc(array, *capacity, size);
+}
+
+static void lose(struct performer *self, const struct peer_id *peer)
+{
+    const struct peer_id *last = self->lost_count > 0 ? &self->lost[self->lost_count - 1] : NULL;
+
+    if (last != NULL && last->size == peer->size
+        && memcmp(last->bytes, peer->bytes, peer->size) == 0)
+        return;
+    self->lost = room(self->lost, self->lost_count, &self->lost_capacity, sizeof(*self->lost));
+    self->lost[self->lost_count++] = *peer;
+}
+
+/* ---- SEND ------------------------------------------------------------------------------------ */
+
+static void reserve_frames(struct performer *self, size_t count)
+{
+    if (count <= self->frame_capacity)
+        return;
+    self->frames = tri_realloc(self->frames, count * 2, sizeof(*self->frames));
+    self->frame_capacity = count * 2;
+}
+
+static void drop_frames(struct performer *self)
+{
+    for (size_t i = 0; i < self->frame_count; i++)
+        zmq_msg_close(&self->frames[i]);
+    self->frame_count = 0;
+}
+
+/* Open `self->frames`: routing id, frame 0, payload. TRI_FULL: the peer is over its limits. */
+static enum tri_status build(struct performer *self,
+                             const struct effect *effect,
+                             struct tri_error *error)
+{
+    const struct peer_id *peer = &effect->send.peer;
+    uint64_t bytes = effect->send.frame.size;
+    enum tri_status status;
+
+    reserve_frames(self, effect->send.attachment_count + 2);
+    zmq_msg_init(&self->frames[1]);
+    status = tri_msg_copy(&self->frames[0], (struct tri_bytes){ peer->bytes, peer->size });
+    tri_assert(status == TRI_OK);
+    self->frame_count = 2;
+    for (size_t i = 0; i < effect->send.attachment_count; i++) {
+        zmq_msg_t *frame = &self->frames[self->frame_count];
+
+        status = attachment_open(self->store, &effect->send.attachments[i], frame);
+        if (status != TRI_OK)
+            return tri_fail(error, TRI_STORE, "a payload cannot be read from the store: %s",
+                            tri_status_text(status));
+        self->frame_count++;
+        bytes += zmq_msg_size(frame);
+    }
+    return gauges_frame(self->gauges, peer, effect->send.frame, bytes, &self->frames[1]);
+}
+
+/* Give the frames to libzmq; they are gone afterwards in any case. */
+static void transmit(struct performer *self, const struct peer_id *peer)
+{
+    struct tri_error error;
+    enum tri_status status = tri_parts_send(self->router, self->frames, self->frame_count, &error);
+
+    if (status == TRI_OK) {
+        self->frame_count = 0;
+        self->sent++;
+        return;
+    }
+    drop_frames(self);
+    if (status == TRI_UNREACHABLE || status == TRI_BUSY)
+        lose(self, peer);
+    else
+        tri_log(TRI_LOG_ERROR, "send.failed", "why=%s", TRI_QUOTE(error.text));
+}
+
+static enum tri_status perform_send(struct performer *self,
+                                    const struct effect *effect,
+                                    bool waits,
+                                    struct tri_error *error)
+{
+    enum tri_status status = build(self, effect, error);
+
+    if (status == TRI_FULL) {
+        self->overflows++;
+        drop_frames(self);
+        lose(self, &effect->send.peer);
+        return TRI_OK;
+    }
+    if (status != TRI_OK) {
+        drop_frames(self);
+        return status;
+    }
+    if (!waits) {
+        transmit(self, &effect->send.peer);
+        return TRI_OK;
+    }
+    outbox_put(&self->outbox, &effect->send.peer, self->frames, self->frame_count,
+               self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket);
+    self->frame_count = 0;
+    return TRI_OK;
+}
+
+/* ---- the others ------------------------------------------------------------------------------ */
+
+/* A payload of our own is copied; one that came with the event is shared: an event's frame may be
+ * put more than once. */
+static enum tri_status perform_put(struct performer *self,
+                                   const struct effect *effect,
+                                   struct inbox *inbox,
+                                   struct tri_error *error)
+{
+    const struct store_operations *store = self->store->operations;
+    zmq_msg_t payload;
+    enum tri_status status;
+
+    self->is_dirty = true;
+    if (effect->put.frame < 0 && effect->put.payload.size == 0)
+        return store->put(self->store, effect->put.key, effect->put.head, NULL, error);
+    if (effect->put.frame >= 0) {
+        tri_assert(inbox != NULL && (size_t)effect->put.frame < inbox->event.frame_count);
+        zmq_msg_init(&payload);
+        zmq_msg_copy(&payload, inbox_payload(inbox, (size_t)effect->put.frame));
+    } else {
+        status = tri_msg_copy(&payload, effect->put.payload);
+        tri_assert(status == TRI_OK);
+    }
+    status = store->put(self->store, effect->put.key, effect->put.head, &payload, error);
+    zmq_msg_close(&payload);
+    return status;
+}
+
+static enum tri_status perform_delete(struct performer *self, const struct effect *effect)
+{
+    self->is_dirty = true;
+    return self->store->operations->remove(self->store, effect->delete.key,
+                                           effect->delete.whole_batch);
+}
+
+static void perform_get(struct performer *self, struct store_key key)
+{
+    self->loads = room(self->loads, self->load_count, &self->load_capacity, sizeof(*self->loads));
+    self->loads[self->load_count++] = key;
+}
+
+enum tri_status performer_apply(struct performer *self,
+                                struct effects effects,
+                                struct inbox *inbox,
+                                struct tri_error *error)
+{
+    enum tri_status status = TRI_OK;
+    bool waits = false;
+
+    for (size_t i = 0; i < effects.count && status == TRI_OK; i++) {
+        const struct effect *effect = &effects.items[i];
+
+        switch (effect->type) {
+        case EFFECT_PUT:
+            status = perform_put(self, effect, inbox, error);
+            break;
+        case EFFECT_DELETE:
+            status = perform_delete(self, effect);
+            break;
+        case EFFECT_GET:
+            perform_get(self, effect->get);
+            break;
+        case EFFECT_SEND:
+            waits = waits || effect->send.waits;
+            status = perform_send(self, effect, waits, error);
+            break;
+        case EFFECT_TRACE:
+            trace_log(effect->trace);
+            break;
+        }
+    }
+    return status;
+}
+
+enum tri_status performer_commit(struct performer *self, struct tri_error *error)
+{
+    uint64_t ticket;
+
+    if (!self->is_dirty)
+        return TRI_OK;
+    ticket = self->store->operations->commit(self->store, error);
+    if (ticket == 0)
+        return error->status;
+    self->ticket = ticket;
+    self->is_dirty = false;
+    outbox_ticket(&self->outbox, ticket);
+    return TRI_OK;
+}
+
+void performer_flush(struct performer *self)
+{
+    uint64_t durable = self->store->operations->durable(self->store);
+    struct peer_id peer;
+
+    while (!outbox_is_empty(&self->outbox)) {
+        size_t count = outbox_peek_frames(&self->outbox);
+
+        reserve_frames(self, count);
+        for (size_t i = 0; i < count; i++)
+            zmq_msg_init(&self->frames[i]);
+        if (!outbox_take(&self->outbox, durable, &peer, self->frames))
+            return;
+        self->frame_count = count;
+        transmit(self, &peer);
+    }
+}
+
+bool performer_take_event(struct performer *self, struct event *event)
+{
+    if (self->load_count > 0) {
+        zmq_msg_t payload;
+        struct store_key key = self->loads[--self->load_count];
+        enum tri_status status = self->store->operations->read(self->store, key, &payload);
+
+        if (status == TRI_OK)
+            zmq_msg_close(&payload);
+        *event = (struct event){
+            .type = status == TRI_OK ? EVENT_LOADED : EVENT_LOAD_FAILED,
+            .key = key,
+            .status = status,
+            .text = tri_status_text(status),
+        };
+        return true;
+    }
+    if (self->lost_count > 0) {
+        *event = (struct event){ .type = EVENT_PEER_LOST, .peer = self->lost[--self->lost_count] };
+        return true;
+    }
+    return false;
+}

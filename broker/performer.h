@@ -1,0 +1,67 @@
+/* performer.h - carries out what the engine wants done.
+ *
+ * PUT and DELETE go to the store at once and become durable with the next commit. A SEND that
+ * waits is queued until the commit of the newest PUT before it; one that does not wait leaves at
+ * once, unless an earlier SEND of the same step waits: then it waits behind it. So heartbeats and
+ * leases overtake commits, and the messages of one step never overtake each other.
+ *
+ * What comes of it (a peer is gone, a payload is there) is given back as events.
+ *
+ * Threads: one owner, the ROUTER's.
+ * Memory:  payload frames are shared by reference with the store; nothing is copied but frame 0
+ *          and parts of chunks.
+ * Errors:  performer_apply and performer_commit: TRI_STORE, TRI_NO_SPACE: the broker must stop.
+ */
+#ifndef BROKER_PERFORMER_H
+#define BROKER_PERFORMER_H
+
+#include "broker/engine/effect.h"
+#include "broker/inbox.h"
+#include "broker/net/gauge.h"
+#include "broker/outbox.h"
+#include "broker/store/store.h"
+
+struct performer {
+    void *router;
+    struct store *store;
+    struct gauges *gauges;
+    struct outbox outbox;
+    zmq_msg_t *frames; /* of the message being built; those past `frame_count` are not open */
+    size_t frame_count;
+    size_t frame_capacity;
+    struct peer_id *lost; /* to be reported */
+    size_t lost_count;
+    size_t lost_capacity;
+    struct store_key *loads; /* GETs to be answered */
+    size_t load_count;
+    size_t load_capacity;
+    uint64_t ticket; /* of the last commit */
+    bool is_dirty;   /* rows were written since */
+    uint64_t sent;
+    uint64_t overflows; /* peers that did not read what they asked for */
+};
+
+void performer_init(struct performer *self,
+                    void *router,
+                    struct store *store,
+                    struct gauges *gauges);
+void performer_deinit(struct performer *self);
+
+/* Perform the effects of one step, in order. `inbox` holds the frames of its event (NULL when it
+ * had none). */
+enum tri_status performer_apply(struct performer *self,
+                                struct effects effects,
+                                struct inbox *inbox,
+                                struct tri_error *error);
+
+/* Make everything written so far one transaction; nothing happens when nothing was. */
+enum tri_status performer_commit(struct performer *self, struct tri_error *error);
+
+/* Send what has become durable. */
+void performer_flush(struct performer *self);
+
+/* Take the next event that performing has caused: PEER_LOST, LOADED or LOAD_FAILED, without time.
+ * False: none. */
+bool performer_take_event(struct performer *self, struct event *event);
+
+#endif
