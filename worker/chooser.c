@@ -1,0 +1,172 @@
+#include "worker/chooser.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* What one oar may cost: a process with its heap, a thread with its touched stack, a coroutine with
+ * its stack's one page and its buffers (RESEARCH: 4.2 KiB touched). */
+#define PROCESS_BYTES (UINT64_C(8) << 20)
+#define THREAD_BYTES (UINT64_C(512) << 10)
+#define COROUTINE_BYTES (UINT64_C(16) << 10)
+#define FILES_PER_PROCESS 4u /* of the session and the launcher: link, table, pidfd, pipe */
+#define BLOCKING_THREADS 16u
+
+static void say(struct choice *choice, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Append to the reason. */
+static void say(struct choice *choice, const char *format, ...)
+{
+    size_t used = strlen(choice->reason);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(choice->reason + used, sizeof(choice->reason) - used, format, arguments);
+    va_end(arguments);
+}
+
+static uint64_t cores_of(const struct chooser_machine *machine)
+{
+    return machine->cores != 0 ? machine->cores : 1;
+}
+
+/* ---- the model ------------------------------------------------------------------------------ */
+
+static enum tri_model rule_of_thumb(const struct tri_rec_spec *spec,
+                                    uint64_t flags,
+                                    struct choice *choice)
+{
+    if (spec->argv.count != 0) {
+        say(choice, "commands run in processes anyway: process");
+        return TRI_MODEL_PROCESS;
+    }
+    if (flags & HANDLER_PROCESS_ONLY) {
+        say(choice, "the handler is not thread-safe: process");
+        return TRI_MODEL_PROCESS;
+    }
+    if (flags & HANDLER_BLOCKS) {
+        say(choice, "the handler blocks: threads, more than cores");
+        return TRI_MODEL_THREAD;
+    }
+    if (flags & HANDLER_WAITS) {
+        say(choice, "the handler waits: async, many at once");
+        return TRI_MODEL_ASYNC;
+    }
+    say(choice, "not measured, so taken to compute: thread");
+    return TRI_MODEL_THREAD;
+}
+
+static void warn(const struct tri_rec_spec *spec, uint64_t flags, struct choice *choice)
+{
+    if (choice->model == TRI_MODEL_ASYNC && (flags & HANDLER_BLOCKS))
+        say(choice, "; warning: the handler blocks, and holds the whole loop while it does");
+    if (choice->model != TRI_MODEL_PROCESS && choice->model != TRI_MODEL_SERIAL
+        && (flags & HANDLER_PROCESS_ONLY) && spec->argv.count == 0)
+        say(choice, "; warning: the handler says that it is not thread-safe");
+}
+
+static enum tri_status choose_model(const struct tri_rec_spec *spec,
+                                    uint64_t flags,
+                                    const struct chooser_machine *machine,
+                                    struct choice *choice)
+{
+    enum tri_model asked = (enum tri_model)spec->model;
+
+    if (asked == TRI_MODEL_AUTO && machine->model != TRI_MODEL_AUTO) {
+        choice->model = machine->model;
+        say(choice, "this worker runs %s only", tri_model_text(machine->model));
+    } else if (asked == TRI_MODEL_AUTO) {
+        choice->model = rule_of_thumb(spec, flags, choice);
+    } else if (machine->model != TRI_MODEL_AUTO && machine->model != asked) {
+        say(choice, "%s was asked for, this worker runs %s only", tri_model_text(asked),
+            tri_model_text(machine->model));
+        return TRI_UNSUPPORTED;
+    } else {
+        choice->model = asked;
+        say(choice, "%s was asked for", tri_model_text(asked));
+    }
+    warn(spec, flags, choice);
+    return TRI_OK;
+}
+
+/* ---- the width ------------------------------------------------------------------------------ */
+
+static uint64_t prior_width(const struct tri_rec_spec *spec,
+                            uint64_t flags,
+                            const struct chooser_machine *machine,
+                            struct choice *choice)
+{
+    uint64_t cores = cores_of(machine);
+    uint64_t blocking = 4 * cores > BLOCKING_THREADS ? 4 * cores : BLOCKING_THREADS;
+
+    if (choice->model == TRI_MODEL_ASYNC) {
+        say(choice, "; %u coroutines", CHOOSER_ASYNC_WIDTH);
+        return CHOOSER_ASYNC_WIDTH;
+    }
+    if ((flags & (HANDLER_BLOCKS | HANDLER_WAITS)) && spec->argv.count == 0) {
+        say(choice, "; it waits rather than computes: %lu oars on %lu cores",
+            (unsigned long)blocking, (unsigned long)cores);
+        return blocking;
+    }
+    say(choice, "; one oar for each of %lu cores", (unsigned long)cores);
+    return cores;
+}
+
+static void clamp(struct choice *choice, uint64_t limit, const char *why)
+{
+    if (limit == 0)
+        limit = 1;
+    if (choice->width <= limit)
+        return;
+    choice->width = limit;
+    say(choice, "; %lu by %s", (unsigned long)limit, why);
+}
+
+static uint64_t oar_bytes(enum tri_model model)
+{
+    return model == TRI_MODEL_PROCESS  ? PROCESS_BYTES
+           : model == TRI_MODEL_THREAD ? THREAD_BYTES
+                                       : COROUTINE_BYTES;
+}
+
+static void clamp_all(const struct tri_rec_spec *spec,
+                      const struct chooser_machine *machine,
+                      struct choice *choice)
+{
+    /* The number of tasks is known for ranges only; items may still be coming. */
+    if (spec->source == TRI_SOURCE_RANGE && spec->width == 0)
+        clamp(choice, spec->count, "the number of tasks");
+    if (machine->width_max != 0)
+        clamp(choice, machine->width_max, "this worker's --width");
+    if (machine->memory_bytes != 0)
+        clamp(choice, machine->memory_bytes / oar_bytes(choice->model), "the memory there is");
+    if (machine->processes_max != 0 && choice->model != TRI_MODEL_ASYNC)
+        clamp(choice, machine->processes_max, "the limit of processes and threads");
+    if (machine->files_max != 0 && choice->model == TRI_MODEL_PROCESS)
+        clamp(choice, machine->files_max / FILES_PER_PROCESS, "the limit of open files");
+    clamp(choice, CHOOSER_WIDTH_MAX, "the protocol");
+}
+
+void chooser_choose(const struct tri_rec_spec *spec,
+                    uint64_t handler_flags,
+                    const struct chooser_profile *profile,
+                    const struct chooser_machine *machine,
+                    struct choice *choice)
+{
+    (void)profile;
+    *choice = (struct choice){ .status = TRI_OK };
+    choice->status = choose_model(spec, handler_flags, machine, choice);
+    if (choice->status != TRI_OK)
+        return;
+    if (choice->model == TRI_MODEL_SERIAL) {
+        choice->width = 1;
+        say(choice, "; one oar");
+        return;
+    }
+    choice->width = spec->width;
+    if (spec->width != 0)
+        say(choice, "; width %lu was asked for", (unsigned long)spec->width);
+    else
+        choice->width = prior_width(spec, handler_flags, machine, choice);
+    clamp_all(spec, machine, choice);
+}

@@ -1,0 +1,48 @@
+/* Leaving: give back what has not begun, finish what has, say BYE. */
+#include "worker/session/parts.h"
+
+static void say_bye(struct session *self, const char *text)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_BYE };
+
+    if (self->connection != CONNECTION_ONLINE)
+        return;
+    message.bye.text = tri_bytes_of(text);
+    effects_send_message(self, &message);
+}
+
+void draining_start(struct session *self)
+{
+    uint64_t key;
+    void *value;
+
+    if (self->draining)
+        return;
+    self->draining = true;
+    effects_trace(self, "worker.draining leases=%lu", (unsigned long)self->leases.count);
+    for (size_t at = 0; tri_map_next(&self->batches, &at, &key, &value);) {
+        batches_tell_oars(self, value);
+        batches_touch(self, value);
+    }
+    for (size_t at = 0; tri_map_next(&self->leases, &at, &key, &value);)
+        revokes_ask_all(self, value);
+}
+
+void draining_stop(struct session *self)
+{
+    say_bye(self, "stopped");
+    effects_exit(self, 0);
+}
+
+void draining_give_up(struct session *self)
+{
+    effects_exit(self, 1);
+}
+
+void draining_check(struct session *self)
+{
+    if (!self->draining || self->exited || self->leases.count != 0 || self->unacked.count != 0)
+        return;
+    say_bye(self, "drained");
+    effects_exit(self, 0);
+}
