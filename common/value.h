@@ -133,6 +133,13 @@ static inline bool tri_value_accepts(enum tri_type declared, const struct tri_va
            || (declared == TRI_FLOAT && value->type == TRI_INT);
 }
 
+/* Make an integer a float where a float is declared; anything else stays as it is. */
+static inline void tri_value_coerce(enum tri_type declared, struct tri_value *value)
+{
+    if (declared == TRI_FLOAT && value->type == TRI_INT)
+        *value = tri_value_float((double)value->integer);
+}
+
 /* TRI_OK, or TRI_INVALID: `the argument is a string, wanted an integer`. */
 enum tri_status tri_value_check(enum tri_type declared,
                                 const struct tri_value *value,
