@@ -134,26 +134,34 @@ END_TEST
 
 START_TEST(wider_numbers_than_needed_are_read)
 {
-    static const char *const forms[] = { "\x92\x33\x05\0\0\0\0\0\0\0\0",
-                                         "\x92\x33\xcc\x05",
-                                         "\x92\x33\xcd\0\x05",
-                                         "\x92\x33\xce\0\0\0\x05",
-                                         "\x92\x33\xcf\0\0\0\0\0\0\0\x05",
-                                         "\x92\x33\xd0\x05",
-                                         "\x92\x33\xd1\0\x05",
-                                         "\x92\x33\xd2\0\0\0\x05",
-                                         "\x92\x33\xd3\0\0\0\0\0\0\0\x05" };
-    static const size_t sizes[] = { 3, 4, 5, 7, 11, 4, 5, 7, 11 };
+    static const struct {
+        const char *bytes;
+        size_t size;
+        uint64_t number;
+    } forms[] = {
+#define FORM(bytes, number) { bytes, sizeof(bytes) - 1, number }
+        FORM("\x92\x33\xcc\x05", 5),
+        FORM("\x92\x33\xcd\0\x05", 5),
+        FORM("\x92\x33\xce\0\0\0\x05", 5),
+        FORM("\x92\x33\xcf\0\0\0\0\0\0\0\x05", 5),
+        FORM("\x92\x33\xd0\x05", 5),
+        FORM("\x92\x33\xd0\0", 0),
+        FORM("\x92\x33\xd1\0\x05", 5),
+        FORM("\x92\x33\xd2\0\0\0\x05", 5),
+        FORM("\x92\x33\xd3\0\0\0\0\0\0\0\x05", 5),
+#undef FORM
+    };
 
     for (size_t i = 0; i < TRI_COUNT_OF(forms); i++) {
         struct tri_message message;
         struct tri_error error;
 
-        ck_assert_msg(tri_message_decode((struct tri_bytes){ (const uint8_t *)forms[i], sizes[i] },
-                                         &message, &error)
-                          == TRI_OK,
-                      "form %zu: %s", i, error.text);
-        ck_assert_uint_eq(message.results_ok.seq, 5);
+        ck_assert_msg(
+            tri_message_decode((struct tri_bytes){ (const uint8_t *)forms[i].bytes, forms[i].size },
+                               &message, &error)
+                == TRI_OK,
+            "form %zu: %s", i, error.text);
+        ck_assert_uint_eq(message.results_ok.seq, forms[i].number);
     }
 }
 END_TEST
