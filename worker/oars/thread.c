@@ -1,0 +1,441 @@
+/* Oars that are threads; the process model is this with one oar.
+ *
+ * A rower takes a run of tasks and calls the handler for each. Nothing of that costs a lock, a
+ * clock or an atomic read-modify-write but the one that re-enters the gate. Of rowers without work
+ * one reads the link, so that a task that comes alone meets the thread that runs it: no thread
+ * wakes another on its way in or out. */
+#include "worker/host_control.h"
+#include "worker/host_crash.h"
+#include "worker/host_flush.h"
+#include "worker/host_lease.h"
+#include "worker/host_watch.h"
+#include "worker/oars/rower.h"
+
+#include "common/assert.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STACK_BYTES (1u << 20)
+#define LONG_TASK_NS 200000u /* a reader that goes for longer than this is stood in for */
+#define SETTLE_NS 1000000u   /* between two flushes while other oars are busy */
+
+struct thread_rower {
+    struct rower rower;
+    struct tri_task task;
+};
+
+extern const struct task_ops thread_ops;
+
+static void obey(struct rower *self, bool inside);
+
+/* ---- between tasks -------------------------------------------------------------------------- */
+
+static void send_own(struct rower *self)
+{
+    struct host *host = self->host;
+    struct tri_dlist_head parcels;
+
+    tri_dlist_init(&parcels);
+    rower_account(self, &self->box->haul);
+    pthread_mutex_lock(&host->lock);
+    atomic_store_explicit(&self->knock, 0, memory_order_relaxed);
+    obey(self, false);
+    flush_take(host, self->box, &parcels);
+    pthread_mutex_unlock(&host->lock);
+    flush_send(host, &parcels);
+}
+
+/* Nothing to run: what is finished goes, unless others will soon have more. Under host->lock,
+ * which is let go in between. Returns whether it was. */
+static bool send_free(struct host *host)
+{
+    struct tri_dlist_head parcels;
+    uint64_t now = tri_clock_now_ns();
+
+    if (host->rower_count > host->idle_count && now - host->flushed_ns < SETTLE_NS)
+        return false;
+    tri_dlist_init(&parcels);
+    flush_take_all(host, NULL, true, &parcels);
+    if (tri_dlist_is_empty(&parcels))
+        return false;
+    host->flushed_ns = now;
+    pthread_mutex_unlock(&host->lock);
+    flush_send(host, &parcels);
+    pthread_mutex_lock(&host->lock);
+    return true;
+}
+
+/* Under host->lock, let go in between: wait for something to change. */
+static void wait_for_change(struct rower *self)
+{
+    struct host *host = self->host;
+    struct pollfd fds[2] = { { .fd = host->in.fd, .events = POLLIN },
+                             { .fd = self->wake_fd, .events = POLLIN } };
+
+    if (host->reader != self) {
+        pthread_cond_wait(&host->work, &host->lock);
+        return;
+    }
+    pthread_mutex_unlock(&host->lock);
+    if (poll(fds, 2, -1) > 0) {
+        if (fds[1].revents != 0)
+            rower_drain(self);
+        if (fds[0].revents != 0)
+            control_receive(host, self);
+    }
+    pthread_mutex_lock(&host->lock);
+}
+
+/* Under host->lock. Nothing was queued when it was last looked: sleep until there is. */
+static void wait_for_run(struct rower *self)
+{
+    struct host *host = self->host;
+    bool looked = false;
+
+    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
+    host->idle_count++;
+    while (!lease_grab(host, self)) {
+        if (host->reader == NULL)
+            host->reader = self;
+        if (host->reader == self && !looked) {
+            looked = true;
+            pthread_mutex_unlock(&host->lock);
+            control_receive(host, self);
+            pthread_mutex_lock(&host->lock);
+        } else if (!send_free(host)) {
+            wait_for_change(self);
+        }
+    }
+    host->idle_count--;
+    if (host->reader != self)
+        return;
+    host->reader = NULL;
+    if (host->task_ns == 0 || host->task_ns > LONG_TASK_NS)
+        pthread_cond_signal(&host->work);
+}
+
+/* The next run. */
+static void next_run(struct rower *self, uint64_t elapsed_ns, uint64_t count)
+{
+    struct host *host = self->host;
+    bool idle;
+
+    if (self->lease != NULL && self->box->haul.reducer != NULL
+        && tri_reducer_partial_bytes(self->box->haul.reducer) > HOST_FLUSH_BYTES)
+        send_own(self);
+    pthread_mutex_lock(&host->lock);
+    if (count != 0)
+        lease_learn(host, elapsed_ns, count);
+    idle = tri_dlist_is_empty(&host->slices);
+    if (idle && self->lease != NULL)
+        rower_account(self, &self->box->haul);
+    if (!lease_grab(host, self))
+        wait_for_run(self);
+    self->timed = host->task_ns == 0 || host->task_ns >= HOST_TIMED_NS;
+    atomic_store_explicit(&self->slot->lease, self->lease->id, memory_order_relaxed);
+    pthread_mutex_unlock(&host->lock);
+    if (idle)
+        rower_account(self, NULL);
+}
+
+/* ---- the run -------------------------------------------------------------------------------- */
+
+/* When the task at hand began; kept across tasks, so that each costs one reading. */
+struct stopwatch {
+    uint64_t wall_ns;
+    uint64_t cpu_ns;
+};
+
+static struct stopwatch stopwatch_read(void)
+{
+    return (struct stopwatch){ tri_clock_now_ns(), tri_clock_thread_cpu_ns() };
+}
+
+static struct task_cost stopwatch_lap(struct stopwatch *self, uint64_t cpu_extra_ns)
+{
+    struct stopwatch now = stopwatch_read();
+    struct task_cost cost = { now.wall_ns - self->wall_ns,
+                              now.cpu_ns - self->cpu_ns + cpu_extra_ns };
+
+    *self = now;
+    return cost;
+}
+
+/* Call the handler for every task of the run. False when the task at hand was refused meanwhile
+ * and the oar given to another thread. */
+static inline __attribute__((always_inline)) bool row(struct thread_rower *self, bool timed)
+{
+    struct rower *rower = &self->rower;
+    struct tri_task *task = &self->task;
+    struct host *host = rower->host;
+    const struct tri_handler *handler = host->batch.handler;
+    struct host_slot *slot = rower->slot;
+    uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
+    struct stopwatch watch = { 0, 0 };
+
+    if (timed)
+        watch = stopwatch_read();
+    while (rower->next < rower->end) {
+        uint64_t index = rower->next++;
+        struct tri_value argument;
+        struct tri_value value = { .type = TRI_NIL };
+        struct task_cost cost;
+        struct tri_error error;
+        enum tri_status status = TRI_INVALID;
+
+        atomic_store_explicit(&slot->task, index + 1, memory_order_relaxed);
+        atomic_store_explicit(&slot->seq, ++seq, memory_order_relaxed);
+        task_begin(task, rower->lease, index);
+        if (likely(rower_argument(&host->batch, rower->chunk, index, &argument, &error))) {
+            struct tri_result out = { value };
+
+            crash_task = task;
+            gate_leave(rower);
+            status = handler->run(task, &argument, &out);
+            gate_enter(rower);
+            crash_task = NULL;
+            value = out.value;
+        } else {
+            task->error = error.text;
+        }
+        if (unlikely(task->refused))
+            return false;
+        if (timed)
+            cost = stopwatch_lap(&watch, task->cpu_extra_ns);
+        rower_finish(host, rower->box, task, status, &value, timed ? &cost : NULL);
+        if (unlikely(box_is_full(rower->box)
+                     || atomic_load_explicit(&rower->knock, memory_order_relaxed) != 0)) {
+            send_own(rower);
+            if (timed)
+                watch = stopwatch_read();
+        }
+    }
+    return true;
+}
+
+/* A run whose tasks are too short to be timed one by one: together. */
+static bool row_untimed(struct thread_rower *self, uint64_t *elapsed_ns)
+{
+    uint64_t start = tri_clock_now_ns();
+    bool back = row(self, false);
+
+    *elapsed_ns = tri_clock_now_ns() - start;
+    if (back) {
+        self->rower.box->haul.wall_ns += *elapsed_ns;
+        self->rower.box->haul.sampled = true;
+    }
+    return back;
+}
+
+static bool row_timed(struct thread_rower *self, uint64_t *elapsed_ns)
+{
+    uint64_t start = tri_clock_now_ns();
+    bool back = row(self, true);
+
+    *elapsed_ns = tri_clock_now_ns() - start;
+    return back;
+}
+
+/* ---- the life of a thread ------------------------------------------------------------------- */
+
+static bool take_slot(struct rower *self)
+{
+    struct host *host = self->host;
+
+    for (unsigned i = 0; i < host->width; i++) {
+        if (host->slots[i] != NULL)
+            continue;
+        host->slots[i] = self;
+        self->slot_number = i;
+        self->slot = &host->table->slots[i];
+        self->watched_seq = 0;
+        tri_dlist_push_back(&host->rowers, &self->node);
+        host->rower_count++;
+        return true;
+    }
+    return false;
+}
+
+/* The task that was refused has ended at last. The thread may go on when an oar is free. */
+static bool come_back(struct thread_rower *self)
+{
+    struct rower *rower = &self->rower;
+    struct host *host = rower->host;
+    bool again;
+
+    pthread_mutex_lock(&host->lock);
+    lease_unhold(host, self->task.lease);
+    tri_dlist_remove(&host->abandoned, &rower->node);
+    again = take_slot(rower);
+    self->task.slot_number = rower->slot_number;
+    pthread_mutex_unlock(&host->lock);
+    self->task.refused = false;
+    atomic_store(&self->task.stop, false);
+    rower_drain(rower);
+    return again;
+}
+
+static void *thread_main(void *context)
+{
+    struct thread_rower *self = context;
+    struct rower *rower = &self->rower;
+    bool goes_on = true;
+
+    crash_thread_init(&rower->signal_stack);
+    while (goes_on) {
+        uint64_t elapsed_ns = 0;
+        uint64_t count = 0;
+
+        do {
+            next_run(rower, elapsed_ns, count);
+            count = rower->end - rower->next;
+        } while (rower->timed ? row_timed(self, &elapsed_ns) : row_untimed(self, &elapsed_ns));
+        goes_on = come_back(self);
+    }
+    crash_thread_deinit(&rower->signal_stack);
+    arena_free(&self->task.arena);
+    close(rower->wake_fd);
+    free(self);
+    return NULL;
+}
+
+/* Under host->lock. */
+static void spawn(struct host *host)
+{
+    struct thread_rower *self = tri_alloc(1, sizeof(*self));
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    rower_init(&self->rower, host);
+    self->rower.task = &self->task;
+    self->task.ops = &thread_ops;
+    self->task.rower = &self->rower;
+    tri_assert(take_slot(&self->rower));
+    self->task.slot_number = self->rower.slot_number;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    tri_assert(pthread_create(&thread, &attributes, thread_main, self) == 0);
+    pthread_attr_destroy(&attributes);
+}
+
+void thread_rouse(struct host *host, const struct rower *self)
+{
+    bool self_is_idle = self != NULL && self->lease == NULL;
+    unsigned wanted = host->draining ? 0 : lease_rowers_wanted(host);
+    unsigned idle = host->idle_count;
+
+    if (self_is_idle) {
+        idle--;
+        wanted -= wanted != 0;
+    }
+    if (host->reader != NULL && host->reader != self && wanted >= idle && idle != 0)
+        rower_wake(host->reader);
+    for (unsigned i = 0; i < wanted && i < idle; i++)
+        pthread_cond_signal(&host->work);
+    for (unsigned i = idle; i < wanted && host->rower_count < host->width; i++)
+        spawn(host);
+}
+
+/* ---- looked after by others ----------------------------------------------------------------- */
+
+/* Under host->lock, the gate taken: the task at hand is accounted for, its oar given up. */
+static void abandon(struct rower *self, bool timeout, uint64_t now)
+{
+    struct host *host = self->host;
+
+    rower_refuse(host, self->box, self->task, timeout);
+    lease_leave(host, self);
+    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
+    host->slots[self->slot_number] = NULL;
+    host->rower_count--;
+    tri_dlist_remove(&host->rowers, &self->node);
+    tri_dlist_push_back(&host->abandoned, &self->node);
+    self->watched_ns = now;
+    rower_wake(self);
+}
+
+/* Under host->lock; what the rower has is the caller's at the moment. */
+static void obey(struct rower *self, bool inside)
+{
+    struct host *host = self->host;
+    struct lease *lease = self->lease;
+
+    if (lease == NULL || tri_rangeset_is_empty(&lease->cancelled))
+        return;
+    if (tri_rangeset_intersects(&lease->cancelled, self->next, self->end - self->next)) {
+        lease_ungrab(host, self);
+        lease_drop_cancelled(host, lease);
+    }
+    if (inside && tri_rangeset_contains(&lease->cancelled, self->task->index))
+        abandon(self, false, tri_clock_now_ns());
+}
+
+void thread_obey(struct host *host, struct rower *self)
+{
+    tri_dlist_foreach(&host->rowers, node)
+    {
+        struct rower *rower = tri_container_of(node, struct rower, node);
+
+        if (rower == self) {
+            obey(rower, false);
+        } else if (gate_take(rower)) {
+            obey(rower, true);
+            gate_give(rower);
+        } else if (rower->lease != NULL) {
+            atomic_store_explicit(&rower->knock, 1, memory_order_relaxed);
+        }
+    }
+    host_rouse(host, self);
+}
+
+/* One rower that is inside a handler since `stuck_ns` at least. */
+static void look_after(struct rower *self,
+                       uint64_t now,
+                       uint64_t stuck_ns,
+                       bool partials,
+                       struct tri_dlist_head *parcels)
+{
+    struct host *host = self->host;
+    uint64_t timeout_ns = host->batch.spec.timeout_ms * UINT64_C(1000000);
+    bool same = atomic_load_explicit(&self->slot->seq, memory_order_relaxed) == self->watched_seq;
+
+    if (stuck_ns >= HOST_FLUSH_NS && same)
+        lease_ungrab(host, self);
+    if (timeout_ns != 0 && stuck_ns >= timeout_ns && same) {
+        struct box *box = self->box;
+
+        /* The box is nobody's after this; the lease stays, for the task that still runs. */
+        abandon(self, true, now);
+        flush_take(host, box, parcels);
+    } else if (partials || self->box->haul.reducer == NULL || self->box->haul.entry_count != 0) {
+        flush_take(host, self->box, parcels);
+    }
+}
+
+void thread_watch(struct host *host, uint64_t now, bool partials, struct tri_dlist_head *parcels)
+{
+    tri_dlist_foreach(&host->rowers, node)
+    {
+        struct rower *rower = tri_container_of(node, struct rower, node);
+        uint64_t seq = atomic_load_explicit(&rower->slot->seq, memory_order_relaxed);
+
+        if (seq != rower->watched_seq
+            || atomic_load_explicit(&rower->slot->task, memory_order_relaxed) == 0) {
+            rower->watched_seq = seq;
+            rower->watched_ns = now;
+        }
+        if (gate_take(rower)) {
+            look_after(rower, now, now - rower->watched_ns, partials, parcels);
+            gate_give(rower);
+        } else if (rower->lease != NULL && (partials || host->batch.reducer == NULL)) {
+            atomic_store_explicit(&rower->knock, 1, memory_order_relaxed);
+        }
+    }
+    if (host->queued != 0)
+        host_rouse(host, NULL);
+}
