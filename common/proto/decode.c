@@ -352,11 +352,12 @@ enum tri_status tri_record_decode(enum tri_record_type type,
 
 bool tri_list_next(struct tri_list *list, enum tri_record_type type, void *record)
 {
-    struct tri_cursor cursor = { list->data, list->data + list->size };
+    struct tri_cursor cursor;
     enum tri_status status;
 
     if (list->count == 0)
         return false;
+    cursor = (struct tri_cursor){ list->data, list->data + list->size };
     status = decode_record(tri_record_shape(type), &cursor, record, NULL, NULL);
     tri_assert(status == TRI_OK);
     list->size -= (size_t)(cursor.at - list->data);
