@@ -136,12 +136,12 @@ static void client_gathers(struct script *self)
     TELLS_CLIENT(ROW, row,
                  { .number = NUMBER,
                    .generation = 1,
-                   .row = 1,
+                   .row = 0,
                    .kind = TRI_ROW_VALUES,
                    .worker = TEXT("node1"),
                    .ranges = parts_range(self->maker, 0, 3) });
     attach(self, parts_result(self->maker), 1);
-    CLIENT_SAYS(ACK, ack, { .number = NUMBER, .rows = parts_range(self->maker, 1, 1) });
+    CLIENT_SAYS(ACK, ack, { .number = NUMBER, .rows = parts_range(self->maker, 0, 1) });
     TELLS_CLIENT(END, end,
                  { .number = NUMBER,
                    .generation = 1,
@@ -177,7 +177,7 @@ static void client_asks(struct script *self)
                   .number = NUMBER,
                   .owner = 1,
                   .window_bytes = 33554432,
-                  .have = parts_range(maker, 1, 1) });
+                  .have = parts_range(maker, 0, 1) });
     TELLS_CLIENT(ATTACHED, attached,
                  { .request = 5,
                    .number = NUMBER,
