@@ -29,6 +29,7 @@
 #define DESCRIPTORS_RESERVED 256
 
 #define POLL_MS_MAX 1000
+#define OVERFLOW_LOG_MS 1000
 
 struct broker {
     const struct options *options;
@@ -47,6 +48,8 @@ struct broker {
     tri_time quiet_until; /* no TICK before */
     bool more;            /* the last turn left messages unread */
     uint64_t received;
+    uint64_t overflows;        /* logged so far */
+    tri_time overflows_logged; /* when */
     struct tri_error error;
 };
 
@@ -284,6 +287,18 @@ static void watch_door(struct broker *self)
             (unsigned long long)counts.connections);
 }
 
+/* At most a line a second: a peer that does not read may ask ten thousand times. */
+static void watch_overflows(struct broker *self)
+{
+    if (self->performer.overflows == self->overflows
+        || self->now < self->overflows_logged + OVERFLOW_LOG_MS)
+        return;
+    self->overflows = self->performer.overflows;
+    self->overflows_logged = self->now;
+    tri_log(TRI_LOG_WARN, "peer.overflowed", "messages_dropped=%llu",
+            (unsigned long long)self->overflows);
+}
+
 /* Wait for something to happen; then it is `self->now`. Tells why to stop, or NULL. */
 static const char *await(struct broker *self)
 {
@@ -299,6 +314,7 @@ static const char *await(struct broker *self)
     zmq_poll(items, count, wait_ms);
     read_clock(self, wait_ms);
     watch_door(self);
+    watch_overflows(self);
     return (items[2].revents | items[3].revents) != 0 ? lifeline_check(&self->lifeline) : NULL;
 }
 

@@ -7,10 +7,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static void fill(sigset_t *set)
+/* A signal that is blocked is kept even when it is ignored: in a private run only SIGTERM is
+ * ours. */
+static void fill(const struct lifeline *self, sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGTERM);
+    if (self->owner_fd >= 0)
+        return;
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
 }
@@ -28,7 +32,7 @@ enum tri_status lifeline_open(struct lifeline *self, int private_fd, struct tri_
             || fcntl(private_fd, F_SETFL, O_NONBLOCK) != 0)
             return tri_fail(error, TRI_SYSTEM, "descriptor %d: %s", private_fd, strerror(errno));
     }
-    fill(&set);
+    fill(self, &set);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return tri_fail(error, TRI_SYSTEM, "signals cannot be blocked: %s", strerror(errno));
     self->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -44,7 +48,7 @@ void lifeline_let_go(struct lifeline *self)
     if (self->signal_fd >= 0)
         close(self->signal_fd);
     self->signal_fd = -1;
-    fill(&set);
+    fill(self, &set);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 

@@ -1,0 +1,138 @@
+/* test_stop.c - how the broker ends, and what is left behind: nothing. */
+#include "tests/e2e/broker/peer.h"
+#include "tests/e2e/broker/process.h"
+#include "tests/unit/unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char directory[64];
+static char path[128];
+static char ipc[160];
+
+static void make_directory(void)
+{
+    directory_make(directory);
+    snprintf(path, sizeof(path), "%s/broker", directory);
+    snprintf(ipc, sizeof(ipc), "ipc://%s", path);
+}
+
+static void remove_directory(void)
+{
+    directory_remove(directory);
+}
+
+static void a_signal_stops_it(int number)
+{
+    struct process broker = broker_start("--listen", ipc, NULL);
+    struct peer client = peer_open(ipc, NULL);
+    struct peer worker = peer_open(ipc, NULL);
+
+    peer_join(&client, TRI_ROLE_CLIENT);
+    peer_join_worker(&worker);
+    kill(broker.pid, number);
+    peer_await(&client, TRI_MESSAGE_BYE);
+    peer_await(&worker, TRI_MESSAGE_BYE);
+    process_ends(&broker, 0);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert(process_has_logged(&broker, "broker.stopped"));
+    peer_close(&client);
+    peer_close(&worker);
+}
+
+START_TEST(sigterm_says_goodbye_to_every_peer_and_removes_the_socket)
+{
+    a_signal_stops_it(SIGTERM);
+}
+END_TEST
+
+START_TEST(sigint_and_sighup_do_the_same)
+{
+    a_signal_stops_it(SIGINT);
+    a_signal_stops_it(SIGHUP);
+}
+END_TEST
+
+START_TEST(it_stops_without_any_peer)
+{
+    struct process broker = broker_start("--listen", ipc, NULL);
+
+    process_stop(&broker);
+}
+END_TEST
+
+START_TEST(a_private_run_ends_with_its_owner_and_leaves_nothing)
+{
+    struct process broker = broker_start_private("--listen", ipc, NULL);
+    struct peer peer = peer_open(ipc, NULL);
+
+    peer_join(&peer, TRI_ROLE_CLIENT);
+    close(broker.owner);
+    broker.owner = -1;
+    peer_await(&peer, TRI_MESSAGE_BYE);
+    process_ends(&broker, 0);
+    ck_assert_int_ne(access(directory, F_OK), 0);
+    peer_close(&peer);
+}
+END_TEST
+
+START_TEST(a_private_run_leaves_what_others_put_into_its_directory)
+{
+    struct process broker = broker_start_private("--listen", ipc, NULL);
+    char other[128];
+
+    snprintf(other, sizeof(other), "%s/other", directory);
+    fclose(fopen(other, "w"));
+    process_stop(&broker);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(access(other, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_private_run_leaves_the_terminal_s_signals_to_its_owner)
+{
+    struct process broker = broker_start_private("--listen", ipc, NULL);
+    struct peer peer = peer_open(ipc, NULL);
+
+    kill(broker.pid, SIGINT);
+    kill(broker.pid, SIGHUP);
+    peer_join(&peer, TRI_ROLE_CLIENT);
+    peer_heartbeat(&peer, 1);
+    peer_await(&peer, TRI_MESSAGE_HEARTBEAT_OK);
+    peer_close(&peer);
+    close(broker.owner);
+    broker.owner = -1;
+    process_ends(&broker, 0);
+}
+END_TEST
+
+START_TEST(a_broker_of_the_same_socket_that_came_later_keeps_it)
+{
+    struct process first = broker_start("--listen", ipc, NULL);
+    struct process second;
+
+    /* Somebody removes the file: the first one cannot be reached any more. */
+    ck_assert_int_eq(unlink(path), 0);
+    second = broker_start("--listen", ipc, NULL);
+    process_stop(&first);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    process_stop(&second);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("stop");
+
+    tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+    tcase_add_test(tcase, sigterm_says_goodbye_to_every_peer_and_removes_the_socket);
+    tcase_add_test(tcase, sigint_and_sighup_do_the_same);
+    tcase_add_test(tcase, it_stops_without_any_peer);
+    tcase_add_test(tcase, a_private_run_ends_with_its_owner_and_leaves_nothing);
+    tcase_add_test(tcase, a_private_run_leaves_what_others_put_into_its_directory);
+    tcase_add_test(tcase, a_private_run_leaves_the_terminal_s_signals_to_its_owner);
+    tcase_add_test(tcase, a_broker_of_the_same_socket_that_came_later_keeps_it);
+    return unit_run("broker stop", tcase);
+}
