@@ -1,0 +1,361 @@
+/* Commands: RUN to RAN. A command ends when its own process does; what was written until then is
+ * read, whoever else still holds the pipes. */
+#include "worker/launcher_parts.h"
+
+#include "common/assert.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+/* Keep what the limit allows; the rest is dropped. */
+static void keep_output(struct command *command,
+                        struct tri_buffer *kept,
+                        size_t size,
+                        const uint8_t *data)
+{
+    uint64_t room = command->output_bytes_max - kept->size;
+
+    if (size > room) {
+        command->truncated = true;
+        size = (size_t)room;
+    }
+    tri_buffer_append(kept, data, size);
+    if (kept->failed)
+        tri_out_of_memory();
+}
+
+static struct tri_buffer *buffer_of(struct command *command, const struct watch *watch)
+{
+    return watch->kind == WATCH_OUTPUT ? &command->output_bytes : &command->error_bytes;
+}
+
+/* One read of at most `limit` bytes; the pipe is closed at its end. False when there is no more. */
+static bool read_output(struct launcher_state *self,
+                        struct command *command,
+                        struct watch *watch,
+                        size_t limit)
+{
+    ssize_t count = read(watch->fd, self->scratch, limit);
+
+    if (count > 0) {
+        keep_output(command, buffer_of(command, watch), (size_t)count, self->scratch);
+        return true;
+    }
+    if (count < 0 && errno == EINTR)
+        return true;
+    launcher_watch_close(watch);
+    return false;
+}
+
+/* Take what is in the pipe now, and no more: a process that was left behind may go on writing. */
+static void read_rest(struct launcher_state *self, struct command *command, struct watch *watch)
+{
+    int left = 0;
+
+    if (watch->fd < 0)
+        return;
+    if (ioctl(watch->fd, FIONREAD, &left) != 0)
+        left = 0;
+    while (left > 0) {
+        size_t limit = (size_t)left < sizeof(self->scratch) ? (size_t)left : sizeof(self->scratch);
+
+        if (!read_output(self, command, watch, limit))
+            return;
+        left -= (int)limit;
+    }
+    launcher_watch_close(watch);
+}
+
+/* Feed what the pipe takes. A reader that has gone is no error. */
+static void write_input(struct command *command)
+{
+    struct tri_buffer *input = &command->input_bytes;
+
+    while (command->input_start < input->size) {
+        ssize_t count = write(command->input.fd, input->data + command->input_start,
+                              input->size - command->input_start);
+
+        if (count < 0 && errno == EAGAIN)
+            return;
+        if (count < 0 && errno != EINTR)
+            break;
+        command->input_start += count > 0 ? (size_t)count : 0;
+    }
+    launcher_watch_close(&command->input);
+    tri_buffer_deinit(input);
+}
+
+void launcher_command_event(struct launcher_state *self, struct watch *watch)
+{
+    struct command *command = watch->owner;
+
+    if (watch->kind == WATCH_INPUT)
+        write_input(command);
+    else
+        read_output(self, command, watch, sizeof(self->scratch));
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+void launcher_command_kill(struct command *command)
+{
+    if (command->tree.ended)
+        return;
+    if (kill(-command->tree.pid, SIGKILL) != 0)
+        kill(command->tree.pid, SIGKILL);
+}
+
+static void stop_waiting(struct launcher_state *self, struct command *command)
+{
+    if (tri_dlist_is_linked(&command->stopping))
+        tri_dlist_remove(&self->stopping, &command->stopping);
+}
+
+void launcher_command_ended(struct launcher_state *self,
+                            struct command *command,
+                            int wait_status,
+                            const struct rusage *usage)
+{
+    command->wait_status = wait_status;
+    command->wall_ns = tri_clock_now_ns() - command->started_ns;
+    command->cpu_us = (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000u
+                      + (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+    stop_waiting(self, command);
+    read_rest(self, command, &command->output);
+    read_rest(self, command, &command->error);
+    launcher_watch_close(&command->input);
+    launcher_tree_end(self, &command->tree);
+}
+
+static void destroy(struct launcher_state *self, struct command *command)
+{
+    struct host *host = command->host;
+
+    launcher_watch_close(&command->input);
+    launcher_watch_close(&command->output);
+    launcher_watch_close(&command->error);
+    tri_buffer_deinit(&command->input_bytes);
+    tri_buffer_deinit(&command->output_bytes);
+    tri_buffer_deinit(&command->error_bytes);
+    tri_map_remove(&host->commands, command->id);
+    launcher_tree_forget(self, &command->tree);
+    launcher_free_later(self, command);
+    if (host->tree.ended && host->commands.count == 0)
+        self->sweep = true; /* the host waits for its last command */
+}
+
+void launcher_command_report(struct launcher_state *self, struct command *command)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_RAN,
+                                   .ran = { .id = command->id,
+                                            .wait_status = (uint32_t)command->wait_status,
+                                            .truncated = command->truncated,
+                                            .wall_us = command->wall_ns / 1000,
+                                            .cpu_us = command->cpu_us } };
+    struct tri_bytes frames[] = { tri_buffer_bytes(&command->output_bytes),
+                                  tri_buffer_bytes(&command->error_bytes) };
+
+    launcher_channel_post(self, &command->host->channel, &message, frames, 2, NULL, 0);
+    destroy(self, command);
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+static void refuse(struct launcher_state *self,
+                   struct host *host,
+                   uint64_t id,
+                   const struct tri_error *error)
+{
+    struct tri_message message = {
+        .type = TRI_MESSAGE_RAN,
+        .ran = { .id = id, .status = error->status, .text = tri_bytes_of(error->text) }
+    };
+
+    launcher_channel_post(self, &host->channel, &message, NULL, 0, NULL, 0);
+}
+
+static enum tri_status say_why(const struct spawn *spawn, struct tri_error *error)
+{
+    switch (spawn->stage) {
+    case SPAWN_STARTED:
+        break;
+    case SPAWN_CLONE:
+        return tri_fail(error, TRI_SYSTEM, "cannot start \"%.400s\": %s", spawn->argv[0],
+                        strerror(spawn->reason));
+    case SPAWN_WORKDIR:
+        return tri_fail(error, TRI_FAILED, "cannot change to directory \"%.400s\": %s",
+                        spawn->workdir, strerror(spawn->reason));
+    case SPAWN_EXEC:
+        return tri_fail(error, TRI_FAILED, "cannot run \"%.400s\": %s", spawn->argv[0],
+                        strerror(spawn->reason));
+    }
+    return TRI_OK;
+}
+
+struct pipes {
+    int input[2], output[2], error[2]; /* read, write */
+};
+
+static void close_ends(const struct pipes *pipes, int end)
+{
+    const int fds[] = { pipes->input[end], pipes->output[1 - end], pipes->error[1 - end] };
+
+    for (size_t i = 0; i < TRI_COUNT_OF(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+static enum tri_status open_pipes(struct pipes *pipes, bool with_input, struct tri_error *error)
+{
+    *pipes = (struct pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 } };
+    if ((!with_input || pipe2(pipes->input, O_CLOEXEC) == 0) && pipe2(pipes->output, O_CLOEXEC) == 0
+        && pipe2(pipes->error, O_CLOEXEC) == 0)
+        return TRI_OK;
+    tri_fail(error, TRI_SYSTEM, "cannot open pipes: %s", strerror(errno));
+    close_ends(pipes, 0);
+    close_ends(pipes, 1);
+    return TRI_SYSTEM;
+}
+
+/* Serve our ends of the pipes. */
+static void open_streams(struct launcher_state *self,
+                         struct command *command,
+                         const struct pipes *pipes,
+                         struct tri_bytes input)
+{
+    command->input = (struct watch){ WATCH_INPUT, pipes->input[1], command };
+    command->output = (struct watch){ WATCH_OUTPUT, pipes->output[0], command };
+    command->error = (struct watch){ WATCH_ERROR, pipes->error[0], command };
+    launcher_watch(self, &command->output, EPOLLIN);
+    launcher_watch(self, &command->error, EPOLLIN);
+    if (input.size == 0)
+        return;
+    fcntl(command->input.fd, F_SETFL, O_WRONLY | O_NONBLOCK);
+    tri_buffer_append(&command->input_bytes, input.data, input.size);
+    if (command->input_bytes.failed)
+        tri_out_of_memory();
+    write_input(command);
+    if (command->input.fd >= 0)
+        launcher_watch(self, &command->input, EPOLLOUT);
+}
+
+static enum tri_status start(struct launcher_state *self,
+                             struct command *command,
+                             const struct tri_msg_run *run,
+                             struct tri_bytes input,
+                             struct tri_error *error)
+{
+    struct launcher_words words;
+    struct pipes pipes;
+    struct spawn spawn;
+    pid_t pid;
+    enum tri_status status = launcher_words_of(self, run, &command->tree, &words, error);
+
+    if (status == TRI_OK)
+        status = open_pipes(&pipes, input.size > 0, error);
+    if (status != TRI_OK)
+        return status;
+    spawn = (struct spawn){ .path = words.path,
+                            .argv = words.argv,
+                            .environment = words.environment,
+                            .workdir = words.workdir,
+                            .fds = { pipes.input[0], pipes.output[1], pipes.error[1] },
+                            .fd_count = 3,
+                            .files = &self->files };
+    pid = launcher_spawn(&spawn);
+    close_ends(&pipes, 0);
+    if (pid == 0) {
+        close_ends(&pipes, 1);
+        return say_why(&spawn, error);
+    }
+    launcher_tree_up(self, &command->tree, pid);
+    open_streams(self, command, &pipes, input);
+    return TRI_OK;
+}
+
+static uint64_t output_limit(uint64_t asked)
+{
+    if (asked == 0)
+        return LAUNCHER_OUTPUT_BYTES_DEFAULT;
+    return asked < LINK_PART_BYTES_MAX ? asked : LINK_PART_BYTES_MAX;
+}
+
+void launcher_command_run(struct launcher_state *self,
+                          struct host *host,
+                          const struct link_message *message)
+{
+    const struct tri_msg_run *run = &message->message.run;
+    struct tri_bytes input = { NULL, 0 };
+    struct command *command;
+    struct tri_error error;
+
+    if (tri_map_find(&host->commands, run->id) != NULL) {
+        tri_fail(&error, TRI_CONFLICT, "command %" PRIu64 " runs already", run->id);
+        refuse(self, host, run->id, &error);
+        return;
+    }
+    if (message->frame_count > 0)
+        input = message->frames[0];
+    command = tri_alloc(1, sizeof(*command));
+    command->host = host;
+    command->id = run->id;
+    command->output_bytes_max = output_limit(run->output_bytes_max);
+    command->input.fd = command->output.fd = command->error.fd = -1;
+    command->started_ns = tri_clock_now_ns();
+    launcher_tree_start(self, &command->tree, TREE_COMMAND);
+    tri_map_put(&host->commands, command->id, command);
+    if (start(self, command, run, input, &error) == TRI_OK)
+        return;
+    refuse(self, host, run->id, &error);
+    launcher_tree_end(self, &command->tree);
+    destroy(self, command);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------- */
+
+void launcher_command_stop(struct launcher_state *self,
+                           struct host *host,
+                           const struct tri_msg_stop *stop)
+{
+    struct command *command = tri_map_find(&host->commands, stop->id);
+    tri_time now = tri_clock_now_ms();
+
+    if (command == NULL || command->tree.ended)
+        return;
+    if (stop->grace_ms == 0) {
+        launcher_command_kill(command);
+        return;
+    }
+    if (kill(-command->tree.pid, SIGTERM) != 0)
+        kill(command->tree.pid, SIGTERM);
+    stop_waiting(self, command);
+    command->kill_at = stop->grace_ms < TRI_NEVER - now ? now + stop->grace_ms : TRI_NEVER;
+    tri_dlist_push_back(&self->stopping, &command->stopping);
+    if (command->kill_at < self->kill_at)
+        self->kill_at = command->kill_at;
+}
+
+void launcher_command_tick(struct launcher_state *self, tri_time now)
+{
+    if (now < self->kill_at)
+        return;
+    self->kill_at = TRI_NEVER;
+    tri_dlist_foreach(&self->stopping, node)
+    {
+        struct command *command = tri_container_of(node, struct command, stopping);
+
+        if (command->kill_at <= now) {
+            tri_dlist_remove(&self->stopping, node);
+            launcher_command_kill(command);
+        } else if (command->kill_at < self->kill_at) {
+            self->kill_at = command->kill_at;
+        }
+    }
+}

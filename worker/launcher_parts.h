@@ -1,0 +1,293 @@
+/* launcher_parts.h - the inside of the launcher process.
+ *
+ * A tree is a process that the launcher is answerable for (zygote, host or command) with all that
+ * descends from it. The launcher is a child subreaper, so whatever loses its parent becomes its
+ * own child; whose it was is told, in this order, by
+ *   1. its process group or session: the root of each tree leads a group of its own;
+ *   2. its environment: TRIREME_TREE names the tree, and the trees around it when workers nest;
+ *   3. its age: it was started by a tree that is older than itself. When no tree is left that can
+ *      have started it, nobody is answerable for it any more, and it is killed.
+ * Orphans of a tree whose root lives are left alone until that root ends.
+ *
+ * A tree whose root has ended is `ending`: its orphans are killed, and theirs in turn, until a
+ * look at the children shows none; only then is its end reported (RAN, HOST_GONE).
+ *
+ * Threads: one.   Memory: aborts when it is out.
+ */
+#ifndef LAUNCHER_PARTS_H
+#define LAUNCHER_PARTS_H
+
+#include "common/list.h"
+#include "common/map.h"
+#include "worker/launcher.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#define LAUNCHER_TREE_VARIABLE "TRIREME_TREE"
+#define LAUNCHER_OUTPUT_BYTES_DEFAULT ((uint64_t)16 << 20)
+#define LAUNCHER_SCRATCH_BYTES 65536 /* what a pipe holds */
+
+/* ---- what epoll watches --------------------------------------------------------------------- */
+
+enum watch_kind {
+    WATCH_NOTHING, /* its owner is gone; later events of the same turn find this */
+    WATCH_SIGNAL,
+    WATCH_SESSION,
+    WATCH_ZYGOTE,
+    WATCH_HOST,
+    WATCH_INPUT,
+    WATCH_OUTPUT,
+    WATCH_ERROR,
+};
+
+struct watch {
+    enum watch_kind kind;
+    int fd; /* -1: closed */
+    void *owner;
+};
+
+/* A link that is served without blocking. */
+struct channel {
+    struct link link;
+    struct watch watch;
+    bool writing; /* epoll also waits for room */
+};
+
+/* ---- trees ---------------------------------------------------------------------------------- */
+
+enum tree_kind { TREE_ZYGOTE, TREE_HOST, TREE_COMMAND };
+
+struct tree {
+    struct tri_dlist_node node; /* in state.running by kind, oldest first, or in state.ending */
+    enum tree_kind kind;
+    bool ended;      /* its root has been reaped, or never was */
+    uint64_t number; /* never used twice; TRIREME_TREE carries it */
+    uint64_t birth;  /* clock ticks of boot time */
+    pid_t pid;       /* of the root; 0: not known yet */
+    size_t left;     /* orphans killed for it by the last sweep */
+};
+
+struct zygote {
+    struct tree tree;
+    struct tri_dlist_node node; /* in state.zygotes while new hosts may be asked of it */
+    struct channel channel;
+    char *plugin;
+    bool loaded;     /* it has forked a host */
+    bool spawn_only; /* the plugin starts threads: only this record is left */
+    size_t host_count;
+};
+
+struct host {
+    struct tree tree;
+    uint64_t id;
+    struct zygote *zygote;             /* NULL: spawned */
+    int link_fd, table_fd, command_fd; /* its ends, until it is up; else -1 */
+    char *plugin;
+    struct channel channel;  /* the command link */
+    struct tri_map commands; /* by RUN.id */
+    int wait_status;
+    struct tri_error failure; /* why it could not be started */
+};
+
+struct command {
+    struct tree tree;
+    struct host *host;
+    uint64_t id;
+    uint64_t output_bytes_max;
+    struct watch input, output, error;
+    struct tri_buffer input_bytes; /* what the pipe has not taken yet */
+    size_t input_start;
+    struct tri_buffer output_bytes, error_bytes;
+    bool truncated;
+    struct tri_dlist_node stopping; /* in state.stopping */
+    tri_time kill_at;
+    int wait_status;
+    uint64_t started_ns, wall_ns, cpu_us;
+};
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+struct launcher_state {
+    int epoll_fd;
+    int signal_fd;
+    int children_fd; /* /proc/.../children; -1: this kernel has none */
+    pid_t parent;
+    struct watch signal_watch;
+    struct channel session;
+    struct launcher_options options;
+    struct rlimit files; /* as it was: children get it back */
+    bool stop;
+    bool reap;  /* children have changed state */
+    bool sweep; /* a root has ended, or an orphan of one */
+    uint64_t tree_count;
+    char tag_prefix[256];            /* TRIREME_TREE=<outer>:<this launcher>. */
+    const char *tag_own;             /* the part that only this launcher writes */
+    struct tri_dlist_head running[3]; /* trees by kind, oldest first */
+    struct tri_dlist_head ending;
+    struct tri_dlist_head zygotes;
+    struct tri_dlist_head stopping;
+    tri_time kill_at;         /* the first of them */
+    struct tri_map by_pid;    /* roots that live */
+    struct tri_map by_number; /* trees that are not yet reported */
+    struct tri_map hosts;     /* by id */
+    void **dead;              /* to be freed when the turn is over */
+    size_t dead_count, dead_capacity;
+    char **environment; /* without TRIREME_TREE; NULL-terminated */
+    size_t environment_count;
+    struct tri_buffer text; /* scratch: strings of a command */
+    char **pointers;        /* scratch: argv and envp */
+    size_t pointer_capacity;
+    struct link_message message;
+    uint8_t scratch[LAUNCHER_SCRATCH_BYTES];
+};
+
+/* launcher_main.c ----------------------------------------------------------------------------- */
+
+/* Add to or drop from epoll. Closing also closes the descriptor. Nothing has a copy of it between
+ * fork and exec, since the launcher stands still there: so closing is enough to be forgotten. */
+void launcher_watch(struct launcher_state *self, struct watch *watch, uint32_t events);
+void launcher_watch_close(struct watch *watch);
+
+/* Serve `fd`. */
+void launcher_channel_open(struct launcher_state *self,
+                           struct channel *channel,
+                           int fd,
+                           enum watch_kind kind,
+                           void *owner);
+void launcher_channel_close(struct channel *channel);
+/* A post to a peer that is gone is nothing: its end is seen elsewhere. */
+void launcher_channel_post(struct launcher_state *self,
+                           struct channel *channel,
+                           const struct tri_message *message,
+                           const struct tri_bytes *frames,
+                           size_t frame_count,
+                           const int *fds,
+                           size_t fd_count);
+/* Go on sending. */
+void launcher_channel_flush(struct launcher_state *self, struct channel *channel);
+/* Free `memory` after this turn's last event. */
+void launcher_free_later(struct launcher_state *self, void *memory);
+
+/* launcher_spawn.c ---------------------------------------------------------------------------- */
+
+enum spawn_stage { SPAWN_STARTED, SPAWN_CLONE, SPAWN_WORKDIR, SPAWN_EXEC };
+
+struct spawn {
+    const char *file; /* NULL: argv[0], looked up in `path` when it has no slash */
+    const char *path;
+    char *const *argv;
+    char *const *environment;
+    const char *workdir; /* NULL: this process's */
+    int fds[6];          /* fds[i] becomes descriptor i; -1: i stays as it is */
+    size_t fd_count;
+    const struct rlimit *files;
+    pid_t parent;           /* filled in */
+    enum spawn_stage stage; /* how far it came, */
+    int reason;             /* and the errno that ended it */
+};
+
+/* Start a process in a group of its own, to be killed with the launcher. Returns its pid, or 0 and
+ * says why in stage and reason. Sources in fds are above 5. */
+pid_t launcher_spawn(struct spawn *spawn);
+
+/* One's own program in an inner role: "--zygote" or "--host". */
+pid_t launcher_spawn_role(struct launcher_state *self,
+                          struct tree *tree,
+                          const char *role,
+                          const char *plugin,
+                          const int *fds,
+                          size_t fd_count,
+                          struct tri_error *error);
+
+/* launcher_words.c ---------------------------------------------------------------------------- */
+
+/* What a RUN says, as execve wants it; in state.text and state.pointers until the next. */
+struct launcher_words {
+    char **argv;
+    char **environment;
+    const char *path;
+    const char *workdir; /* or NULL */
+};
+
+enum tri_status launcher_words_of(struct launcher_state *self,
+                                  const struct tri_msg_run *run,
+                                  const struct tree *tree,
+                                  struct launcher_words *words,
+                                  struct tri_error *error);
+
+/* launcher_tree.c ----------------------------------------------------------------------------- */
+
+/* Who am I: the tag's prefix and the environment without the one that was inherited. */
+void launcher_tree_begin(struct launcher_state *self);
+
+/* Write TRIREME_TREE=... for this tree. */
+void launcher_tree_tag(const struct launcher_state *self, const struct tree *tree, char tag[320]);
+
+/* Number it and put it among the running. */
+void launcher_tree_start(struct launcher_state *self, struct tree *tree, enum tree_kind kind);
+/* Its root has this pid. */
+void launcher_tree_up(struct launcher_state *self, struct tree *tree, pid_t pid);
+/* Its root is gone: from now on it is ending. */
+void launcher_tree_end(struct launcher_state *self, struct tree *tree);
+/* It has been reported: forget it. */
+void launcher_tree_forget(struct launcher_state *self, struct tree *tree);
+
+/* Reap what has died, and tell the trees. */
+void launcher_tree_reap(struct launcher_state *self);
+/* Kill the orphans of ending trees; report the trees of which nothing is left. */
+void launcher_tree_sweep(struct launcher_state *self);
+
+/* launcher_children.c ------------------------------------------------------------------------- */
+
+/* A descriptor of this thread's list of children; -1 when this kernel has none. */
+int launcher_children_open(void);
+
+/* The children (also dead ones that are not reaped) of the thread that opened `fd`. The caller
+ * frees `*pids`. */
+size_t launcher_children_read(int fd, pid_t **pids);
+
+/* The children of all threads. */
+size_t launcher_children_all(pid_t **pids);
+
+/* Parent and time of birth (clock ticks of boot time); false when there is no such process. */
+bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth);
+
+/* launcher_command.c -------------------------------------------------------------------------- */
+
+void launcher_command_run(struct launcher_state *self,
+                          struct host *host,
+                          const struct link_message *message);
+void launcher_command_stop(struct launcher_state *self,
+                           struct host *host,
+                           const struct tri_msg_stop *stop);
+void launcher_command_kill(struct command *command);
+void launcher_command_event(struct launcher_state *self, struct watch *watch);
+void launcher_command_ended(struct launcher_state *self,
+                            struct command *command,
+                            int wait_status,
+                            const struct rusage *usage);
+/* Nothing of it is left: RAN. */
+void launcher_command_report(struct launcher_state *self, struct command *command);
+/* Kill what was told to stop and has not in time. */
+void launcher_command_tick(struct launcher_state *self, tri_time now);
+
+/* launcher_host.c ----------------------------------------------------------------------------- */
+
+/* The session's HOST_START; the descriptors are taken. */
+void launcher_host_start(struct launcher_state *self,
+                         const struct tri_msg_host_start *start,
+                         int link_fd,
+                         int table_fd);
+void launcher_host_kill(struct launcher_state *self, const struct tri_msg_host_kill *kill);
+void launcher_host_event(struct launcher_state *self, struct host *host, uint32_t events);
+void launcher_host_ended(struct launcher_state *self, struct host *host, int wait_status);
+/* Nothing of it is left: HOST_GONE. */
+void launcher_host_report(struct launcher_state *self, struct host *host);
+
+void launcher_zygote_event(struct launcher_state *self, struct zygote *zygote, uint32_t events);
+void launcher_zygote_ended(struct launcher_state *self, struct zygote *zygote, int wait_status);
+void launcher_zygote_report(struct launcher_state *self, struct zygote *zygote);
+
+#endif
