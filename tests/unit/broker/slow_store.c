@@ -1,0 +1,103 @@
+#include "tests/unit/broker/slow_store.h"
+
+#include "common/assert.h"
+
+#include <stdlib.h>
+
+struct slow {
+    struct store store;
+    struct store *memory;
+    uint64_t ticket;
+    uint64_t durable;
+    bool is_broken;
+};
+
+static struct slow *of(const struct store *self)
+{
+    return tri_container_of((struct store *)(uintptr_t)self, struct slow, store);
+}
+
+static enum tri_status slow_put(struct store *self,
+                                struct store_key key,
+                                struct tri_bytes head,
+                                zmq_msg_t *payload,
+                                struct tri_error *error)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->put(memory, key, head, payload, error);
+}
+
+static enum tri_status slow_remove(struct store *self, struct store_key key, bool whole_batch)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->remove(memory, key, whole_batch);
+}
+
+static enum tri_status slow_read(struct store *self, struct store_key key, zmq_msg_t *payload)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->read(memory, key, payload);
+}
+
+static uint64_t slow_commit(struct store *self, struct tri_error *error)
+{
+    if (of(self)->is_broken) {
+        tri_fail(error, TRI_STORE, "the disk is gone");
+        return 0;
+    }
+    return ++of(self)->ticket;
+}
+
+static uint64_t slow_durable(const struct store *self)
+{
+    return of(self)->durable;
+}
+
+static struct store_stats slow_stats(const struct store *self)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->stats(memory);
+}
+
+static void slow_close(struct store **self)
+{
+    struct slow *slow = of(*self);
+
+    slow->memory->operations->close(&slow->memory);
+    free(slow);
+    *self = NULL;
+}
+
+static const struct store_operations operations = {
+    .name = "slow",
+    .put = slow_put,
+    .remove = slow_remove,
+    .read = slow_read,
+    .commit = slow_commit,
+    .durable = slow_durable,
+    .stats = slow_stats,
+    .close = slow_close,
+};
+
+struct store *slow_store_new(void)
+{
+    struct slow *self = tri_alloc(1, sizeof(*self));
+
+    self->store.operations = &operations;
+    self->memory = store_memory_new();
+    return &self->store;
+}
+
+void slow_store_durable(struct store *self, uint64_t ticket)
+{
+    of(self)->durable = ticket;
+}
+
+void slow_store_break(struct store *self)
+{
+    of(self)->is_broken = true;
+}

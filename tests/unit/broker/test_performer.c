@@ -1,0 +1,289 @@
+/* test_performer.c - effects are carried out in order, and what waits for the disk waits. */
+#include "broker/performer.h"
+
+#include "common/net/socket.h"
+#include "tests/unit/broker/slow_store.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static void *context;
+static void *router;
+static void *dealer;
+static struct peer_id peer;
+static struct store *store;
+static struct gauges gauges;
+static struct performer performer;
+static struct tri_error error;
+static const struct gauge_limits limits = { .messages_max = 100, .bytes_max = 1 << 20 };
+
+static void meet(void)
+{
+    char id[32];
+    char byte;
+    int size;
+
+    ck_assert_int_eq(zmq_send(dealer, "x", 1, 0), 1);
+    size = zmq_recv(router, id, sizeof(id), 0);
+    ck_assert_int_gt(size, 0);
+    zmq_recv(router, &byte, 1, 0);
+    peer.size = (uint8_t)size;
+    memcpy(peer.bytes, id, (size_t)size);
+}
+
+static void open_all(void)
+{
+    struct tri_socket_options options;
+
+    tri_socket_options_init(&options);
+    options.linger_ms = 0;
+    context = zmq_ctx_new();
+    ck_assert_int_eq(tri_socket_open(context, ZMQ_ROUTER, &options, &router, &error), TRI_OK);
+    ck_assert_int_eq(tri_socket_open(context, ZMQ_DEALER, &options, &dealer, &error), TRI_OK);
+    ck_assert_int_eq(zmq_bind(router, "inproc://performer"), 0);
+    ck_assert_int_eq(zmq_connect(dealer, "inproc://performer"), 0);
+    store = slow_store_new();
+    gauges_init(&gauges, &limits, 1);
+    performer_init(&performer, router, store, &gauges);
+    meet();
+}
+
+static void close_all(void)
+{
+    performer_deinit(&performer);
+    store->operations->close(&store);
+    tri_socket_close(&router);
+    tri_socket_close(&dealer);
+    zmq_ctx_term(context);
+    gauges_deinit(&gauges);
+}
+
+static struct effect send_of(const char *text, bool waits)
+{
+    return (struct effect){
+        .type = EFFECT_SEND,
+        .send = { .peer = peer, .frame = { (const uint8_t *)text, strlen(text) }, .waits = waits },
+    };
+}
+
+static struct effect put_of(uint64_t key, const char *payload)
+{
+    return (struct effect){
+        .type = EFFECT_PUT,
+        .put = { .key = { STORE_ROW, 1, key },
+                 .payload = { (const uint8_t *)payload, strlen(payload) },
+                 .frame = -1 },
+    };
+}
+
+static void apply(const struct effect *items, size_t count)
+{
+    ck_assert_int_eq(performer_apply(&performer, (struct effects){ items, count }, NULL, &error),
+                     TRI_OK);
+}
+
+static void settle(void)
+{
+    ck_assert_int_eq(performer_commit(&performer, &error), TRI_OK);
+    performer_flush(&performer);
+}
+
+static void expect(const char *text)
+{
+    char got[64] = "";
+    int size = zmq_recv(dealer, got, sizeof(got) - 1, ZMQ_DONTWAIT);
+
+    ck_assert_msg(size >= 0, "'%s' has not come", text);
+    ck_assert_str_eq(got, text);
+}
+
+static void expect_nothing(void)
+{
+    char byte;
+
+    ck_assert_int_eq(zmq_recv(dealer, &byte, 1, ZMQ_DONTWAIT), -1);
+}
+
+START_TEST(a_waiting_send_leaves_after_the_commit_of_the_put_before_it)
+{
+    struct effect effects[] = { put_of(0, "row"), send_of("accepted", true) };
+
+    apply(effects, 2);
+    performer_flush(&performer);
+    expect_nothing();
+    settle();
+    expect_nothing();
+    slow_store_durable(store, 1);
+    performer_flush(&performer);
+    expect("accepted");
+}
+END_TEST
+
+START_TEST(a_send_that_does_not_wait_overtakes_the_commits_of_earlier_steps)
+{
+    struct effect first[] = { put_of(0, "row"), send_of("accepted", true) };
+    struct effect second[] = { send_of("heartbeat", false) };
+
+    apply(first, 2);
+    apply(second, 1);
+    expect("heartbeat");
+    expect_nothing();
+    settle();
+    slow_store_durable(store, 1);
+    performer_flush(&performer);
+    expect("accepted");
+}
+END_TEST
+
+START_TEST(within_a_step_nothing_overtakes_a_waiting_send)
+{
+    struct effect effects[] = { put_of(0, "row"), send_of("before", false), send_of("first", true),
+                                send_of("second", false) };
+
+    apply(effects, 4);
+    expect("before");
+    expect_nothing();
+    settle();
+    slow_store_durable(store, 1);
+    performer_flush(&performer);
+    expect("first");
+    expect("second");
+}
+END_TEST
+
+START_TEST(waiting_sends_keep_their_order_over_commits)
+{
+    struct effect first[] = { put_of(0, "row"), send_of("1", true) };
+    struct effect second[] = { put_of(1, "row"), send_of("2", true) };
+    struct effect third[] = { send_of("3", true) };
+
+    apply(first, 2);
+    settle();
+    apply(second, 2);
+    settle();
+    apply(third, 1);
+    settle();
+    slow_store_durable(store, 1);
+    performer_flush(&performer);
+    expect("1");
+    expect_nothing();
+    slow_store_durable(store, 2);
+    performer_flush(&performer);
+    expect("2");
+    expect("3");
+}
+END_TEST
+
+START_TEST(without_writes_there_is_no_commit_and_a_waiting_send_leaves_at_once)
+{
+    struct effect effects[] = { send_of("status", true) };
+
+    apply(effects, 1);
+    settle();
+    ck_assert_uint_eq(performer.ticket, 0);
+    expect("status");
+}
+END_TEST
+
+START_TEST(a_row_goes_with_the_message_even_if_it_is_deleted_in_the_same_step)
+{
+    struct attachment attachment = { .key = { STORE_ROW, 1, 0 } };
+    struct effect effects[] = {
+        put_of(0, "payload"),
+        send_of("row", true),
+        { .type = EFFECT_DELETE, .delete = { .key = { STORE_ROW, 1, 0 } } },
+    };
+
+    effects[1].send.attachments = &attachment;
+    effects[1].send.attachment_count = 1;
+    apply(effects, 3);
+    settle();
+    slow_store_durable(store, 1);
+    performer_flush(&performer);
+    expect("row");
+    expect("payload");
+    ck_assert_uint_eq(store->operations->stats(store).rows, 0);
+}
+END_TEST
+
+START_TEST(a_peer_that_is_gone_becomes_an_event)
+{
+    struct effect effects[] = { send_of("x", false), send_of("y", false) };
+    struct event event;
+
+    effects[0].send.peer.bytes[0] ^= 0x55;
+    effects[1].send.peer = effects[0].send.peer;
+    apply(effects, 2);
+    ck_assert(performer_take_event(&performer, &event));
+    ck_assert_int_eq(event.type, EVENT_PEER_LOST);
+    ck_assert_int_eq(memcmp(&event.peer, &effects[0].send.peer, sizeof(event.peer)), 0);
+    ck_assert(!performer_take_event(&performer, &event));
+}
+END_TEST
+
+START_TEST(a_peer_that_does_not_read_is_lost)
+{
+    static char text[300001];
+    struct effect effects[] = { { 0 } };
+    struct event event;
+
+    memset(text, 'x', sizeof(text) - 1);
+    effects[0] = send_of(text, true);
+    for (int i = 0; i < 4; i++)
+        apply(effects, 1);
+    ck_assert(performer_take_event(&performer, &event));
+    ck_assert_int_eq(event.type, EVENT_PEER_LOST);
+    ck_assert_uint_eq(performer.overflows, 1);
+}
+END_TEST
+
+START_TEST(a_get_is_answered_by_an_event)
+{
+    struct effect effects[] = {
+        put_of(3, "payload"),
+        { .type = EFFECT_GET, .get = { STORE_ROW, 1, 3 } },
+        { .type = EFFECT_GET, .get = { STORE_ROW, 1, 4 } },
+    };
+    struct event event;
+    int seen[EVENT_SHUTDOWN + 1] = { 0 };
+
+    apply(effects, 3);
+    while (performer_take_event(&performer, &event)) {
+        ck_assert_uint_eq(event.key.key, event.type == EVENT_LOADED ? 3 : 4);
+        seen[event.type]++;
+    }
+    ck_assert_int_eq(seen[EVENT_LOADED], 1);
+    ck_assert_int_eq(seen[EVENT_LOAD_FAILED], 1);
+}
+END_TEST
+
+START_TEST(a_failed_commit_says_why_and_nothing_leaves)
+{
+    struct effect effects[] = { put_of(0, "row"), send_of("accepted", true) };
+
+    apply(effects, 2);
+    slow_store_break(store);
+    ck_assert_int_eq(performer_commit(&performer, &error), TRI_STORE);
+    ck_assert_str_eq(error.text, "the disk is gone");
+    performer_flush(&performer);
+    expect_nothing();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("performer");
+
+    tcase_add_checked_fixture(tcase, open_all, close_all);
+    tcase_add_test(tcase, a_waiting_send_leaves_after_the_commit_of_the_put_before_it);
+    tcase_add_test(tcase, a_send_that_does_not_wait_overtakes_the_commits_of_earlier_steps);
+    tcase_add_test(tcase, within_a_step_nothing_overtakes_a_waiting_send);
+    tcase_add_test(tcase, waiting_sends_keep_their_order_over_commits);
+    tcase_add_test(tcase, without_writes_there_is_no_commit_and_a_waiting_send_leaves_at_once);
+    tcase_add_test(tcase, a_row_goes_with_the_message_even_if_it_is_deleted_in_the_same_step);
+    tcase_add_test(tcase, a_peer_that_is_gone_becomes_an_event);
+    tcase_add_test(tcase, a_peer_that_does_not_read_is_lost);
+    tcase_add_test(tcase, a_get_is_answered_by_an_event);
+    tcase_add_test(tcase, a_failed_commit_says_why_and_nothing_leaves);
+    return unit_run("performer", tcase);
+}
