@@ -1,0 +1,351 @@
+/* Asking and commanding: one request, one answer; long lists come in pages. */
+#include "client/lib/record_json.h"
+#include "client/lib/shell.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/proto/codec.h"
+
+#include <stdlib.h>
+
+#define TASKS_MAX 65536 /* ranges in one CANCEL or RETRY */
+
+/* Ask and wait for the answer; `*request` is closed by the caller when TRI_OK. */
+static enum tri_status ask(struct tri_client *client,
+                           const struct tri_message *message,
+                           bool repeatable,
+                           struct tri_request **request,
+                           struct tri_error *error)
+{
+    enum tri_status status;
+
+    client->now = tri_clock_now_ms();
+    if (tri_session_request(client->session, client->now, message, repeatable, request) != TRI_OK)
+        return tri_fail(error, TRI_MEMORY, "out of memory");
+    while ((status = tri_request_outcome(*request, error)) == TRI_EMPTY) {
+        status = tri_client_wait(client, TRI_NEVER, error);
+        if (status != TRI_OK)
+            break;
+    }
+    if (status != TRI_OK)
+        tri_request_close(request);
+    return status;
+}
+
+/* The same, and the answer decoded: it borrows from the request. */
+static enum tri_status ask_for(struct tri_client *client,
+                               const struct tri_message *message,
+                               enum tri_message_type want,
+                               struct tri_request **request,
+                               struct tri_message *answer,
+                               struct tri_error *error)
+{
+    enum tri_status status = ask(client, message, true, request, error);
+
+    if (status != TRI_OK)
+        return status;
+    status = tri_message_decode(tri_request_reply(*request), answer, error);
+    if (status == TRI_OK && answer->type != want)
+        status = tri_fail(error, TRI_INVALID, "the broker answered %s with %s",
+                          tri_message_name(message->type), tri_message_name(answer->type));
+    if (status != TRI_OK)
+        tri_request_close(request);
+    return status;
+}
+
+/* End a JSON text and hand it over. */
+static enum tri_status give_json(enum tri_status status,
+                                 struct tri_buffer *out,
+                                 char **json,
+                                 struct tri_error *error)
+{
+    size_t size;
+
+    tri_buffer_append(out, "", 1);
+    if (status == TRI_OK && out->failed)
+        status = tri_fail(error, TRI_MEMORY, "out of memory");
+    if (status != TRI_OK) {
+        tri_buffer_deinit(out);
+        return status;
+    }
+    *json = (char *)tri_buffer_give(out, &size);
+    return TRI_OK;
+}
+
+/* ---- commands ------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Task numbers in any order as ranges. `ranges` has room for `count`. */
+static size_t make_ranges(uint64_t *tasks, size_t count, struct tri_range *ranges)
+{
+    size_t made = 0;
+
+    qsort(tasks, count, sizeof(*tasks), compare);
+    for (size_t i = 0; i < count; i++) {
+        struct tri_range *last = made != 0 ? &ranges[made - 1] : NULL;
+
+        if (last != NULL && tasks[i] < last->first + last->count)
+            continue;
+        if (last != NULL && tasks[i] == last->first + last->count)
+            last->count++;
+        else
+            ranges[made++] = (struct tri_range){ tasks[i], 1 };
+    }
+    return made;
+}
+
+/* The tasks of a command, sorted and joined; freed by the caller. */
+static enum tri_status pick_tasks(const uint64_t *tasks,
+                                  size_t count,
+                                  struct tri_range **ranges,
+                                  size_t *range_count,
+                                  struct tri_error *error)
+{
+    uint64_t *sorted;
+
+    *ranges = NULL;
+    *range_count = 0;
+    if (count == 0)
+        return TRI_OK;
+    sorted = calloc(count, sizeof(*sorted));
+    *ranges = calloc(count, sizeof(**ranges));
+    if (sorted == NULL || *ranges == NULL) {
+        free(sorted);
+        return tri_fail(error, TRI_MEMORY, "out of memory");
+    }
+    memcpy(sorted, tasks, count * sizeof(*sorted));
+    *range_count = make_ranges(sorted, count, *ranges);
+    count = sorted[count - 1] >= INT64_MAX;
+    free(sorted);
+    if (count != 0)
+        return tri_fail(error, TRI_INVALID, "a task's number is below 2^63");
+    if (*range_count > TASKS_MAX)
+        return tri_fail(error, TRI_INVALID, "more than %d separate tasks at once", TASKS_MAX);
+    return TRI_OK;
+}
+
+/* CANCEL, RETRY and FORGET are answered by DONE. */
+static enum tri_status command(struct tri_client *client,
+                               const struct tri_message *message,
+                               uint64_t *done,
+                               struct tri_error *error)
+{
+    struct tri_request *request;
+    struct tri_message answer;
+    enum tri_status status =
+        ask(client, message, message->type != TRI_MESSAGE_RETRY, &request, error);
+
+    if (status != TRI_OK)
+        return status;
+    status = tri_message_decode(tri_request_reply(request), &answer, error);
+    if (status == TRI_OK && answer.type != TRI_MESSAGE_DONE)
+        status = tri_fail(error, TRI_INVALID, "the broker answered %s with %s",
+                          tri_message_name(message->type), tri_message_name(answer.type));
+    if (status == TRI_OK && done != NULL)
+        *done = answer.done.count;
+    tri_request_close(&request);
+    return status;
+}
+
+static enum tri_status command_tasks(struct tri_client *client,
+                                     enum tri_message_type type,
+                                     uint64_t number,
+                                     const uint64_t *tasks,
+                                     size_t task_count,
+                                     uint64_t *done,
+                                     struct tri_error *error)
+{
+    struct tri_message message = { .type = type };
+    struct tri_range *ranges;
+    size_t count;
+    enum tri_status status = pick_tasks(tasks, task_count, &ranges, &count, error);
+
+    if (status == TRI_OK && number > INT64_MAX)
+        status = tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    if (status == TRI_OK) {
+        message.cancel.number = number; /* RETRY has the same fields */
+        message.cancel.tasks = tri_ranges_of(ranges, count);
+        status = command(client, &message, done, error);
+    }
+    free(ranges);
+    return status;
+}
+
+enum tri_status tri_client_cancel(struct tri_client *client,
+                                  uint64_t number,
+                                  const uint64_t *tasks,
+                                  size_t task_count,
+                                  uint64_t *cancelled,
+                                  struct tri_error *error)
+{
+    return command_tasks(client, TRI_MESSAGE_CANCEL, number, tasks, task_count, cancelled, error);
+}
+
+enum tri_status tri_client_retry(struct tri_client *client,
+                                 uint64_t number,
+                                 const uint64_t *tasks,
+                                 size_t task_count,
+                                 uint64_t *retried,
+                                 struct tri_error *error)
+{
+    return command_tasks(client, TRI_MESSAGE_RETRY, number, tasks, task_count, retried, error);
+}
+
+enum tri_status tri_client_forget(struct tri_client *client,
+                                  uint64_t number,
+                                  struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_FORGET };
+
+    if (number > INT64_MAX)
+        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    message.forget.number = number;
+    return command(client, &message, NULL, error);
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+static uint64_t last_number(struct tri_list batches)
+{
+    struct tri_rec_batch_info info = { 0 };
+
+    while (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info))
+        continue;
+    return info.number;
+}
+
+enum tri_status tri_client_list(struct tri_client *client, char **json, struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_LIST };
+    struct tri_buffer out = { 0 };
+    enum tri_status status;
+    bool any = false;
+    bool more = true;
+
+    tri_json_raw(&out, "{\"batches\":[");
+    while (more) {
+        struct tri_request *request;
+        struct tri_message answer;
+
+        status = ask_for(client, &message, TRI_MESSAGE_LISTED, &request, &answer, error);
+        if (status != TRI_OK)
+            return give_json(status, &out, json, error);
+        tri_list_json(answer.listed.batches, TRI_RECORD_BATCH_INFO, &any, &out);
+        more = answer.listed.more != 0 && answer.listed.batches.count != 0;
+        message.list.after = last_number(answer.listed.batches);
+        tri_request_close(&request);
+    }
+    tri_json_raw(&out, "]}");
+    return give_json(TRI_OK, &out, json, error);
+}
+
+/* The batch and its spec, once. */
+static void write_batch(const struct tri_msg_shown *shown, struct tri_buffer *out)
+{
+    struct tri_list batches = shown->batches;
+    struct tri_rec_batch_info info;
+    struct tri_rec_spec spec;
+
+    tri_json_raw(out, "{\"batch\":");
+    if (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info))
+        tri_record_json(TRI_RECORD_BATCH_INFO, &info, out);
+    else
+        tri_json_raw(out, "null");
+    tri_json_raw(out, ",\"spec\":");
+    if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) == TRI_OK)
+        tri_record_json(TRI_RECORD_SPEC, &spec, out);
+    else
+        tri_json_raw(out, "null");
+    tri_json_raw(out, ",\"dead\":[");
+}
+
+static uint64_t last_index(struct tri_list entries)
+{
+    struct tri_rec_entry entry = { 0 };
+
+    while (tri_list_next(&entries, TRI_RECORD_ENTRY, &entry))
+        continue;
+    return entry.index;
+}
+
+enum tri_status tri_client_show(struct tri_client *client,
+                                uint64_t number,
+                                char **json,
+                                struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_SHOW };
+    struct tri_buffer out = { 0 };
+    bool any = false;
+    bool more = true;
+
+    if (number > INT64_MAX)
+        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    message.show.number = number;
+    while (more) {
+        struct tri_request *request;
+        struct tri_message answer;
+        enum tri_status status =
+            ask_for(client, &message, TRI_MESSAGE_SHOWN, &request, &answer, error);
+
+        if (status != TRI_OK)
+            return give_json(status, &out, json, error);
+        if (out.size == 0)
+            write_batch(&answer.shown, &out);
+        tri_list_json(answer.shown.entries, TRI_RECORD_ENTRY, &any, &out);
+        more = answer.shown.more != 0 && answer.shown.entries.count != 0;
+        message.show.after = last_index(answer.shown.entries) + 1;
+        tri_request_close(&request);
+    }
+    tri_json_raw(&out, "]}");
+    return give_json(TRI_OK, &out, json, error);
+}
+
+enum tri_status tri_client_explain(struct tri_client *client,
+                                   uint64_t number,
+                                   char **json,
+                                   struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_EXPLAIN };
+    struct tri_buffer out = { 0 };
+    struct tri_request *request;
+    struct tri_message answer;
+    enum tri_status status;
+    bool any = false;
+
+    if (number > INT64_MAX)
+        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    message.explain.number = number;
+    status = ask_for(client, &message, TRI_MESSAGE_EXPLAINED, &request, &answer, error);
+    if (status != TRI_OK)
+        return status;
+    tri_json_raw(&out, "{\"lines\":[");
+    tri_list_json(answer.explained.lines, TRI_RECORD_TEXT, &any, &out);
+    tri_json_raw(&out, "]}");
+    tri_request_close(&request);
+    return give_json(TRI_OK, &out, json, error);
+}
+
+enum tri_status tri_client_workers(struct tri_client *client, char **json, struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_WORKERS };
+    struct tri_buffer out = { 0 };
+    struct tri_request *request;
+    struct tri_message answer;
+    enum tri_status status =
+        ask_for(client, &message, TRI_MESSAGE_WORKERS_INFO, &request, &answer, error);
+    bool any = false;
+
+    if (status != TRI_OK)
+        return status;
+    tri_json_raw(&out, "{\"workers\":[");
+    tri_list_json(answer.workers_info.workers, TRI_RECORD_WORKER_INFO, &any, &out);
+    tri_json_raw(&out, "]}");
+    tri_request_close(&request);
+    return give_json(TRI_OK, &out, json, error);
+}

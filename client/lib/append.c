@@ -1,0 +1,405 @@
+/* Arguments on their way out: a builder, closed chunks that wait to be durable, and the broker's
+ * credit, which is never overdrawn. */
+#include "client/lib/state.h"
+#include "common/assert.h"
+#include "common/proto/codec.h"
+#include "common/value.h"
+
+#include <stdlib.h>
+
+#define HEAD_BYTES 16 /* at most, of a chunk's head and its first offset */
+#define OFFSET_BYTES 4
+#define BUSY_MS 200
+
+enum tri_status tri_append_init(struct tri_append *self, struct tri_session *session, bool open)
+{
+    *self = (struct tri_append){ .open = open, .sealed = !open };
+    tri_dlist_init(&self->chunks);
+    tri_chunk_builder_init(&self->builder);
+    self->task_limit = TRI_CHUNK_TASKS_FIRST;
+    self->request = tri_session_request_id(session);
+    if (!open)
+        return TRI_OK;
+    self->hash = XXH3_createState();
+    if (self->hash == NULL || XXH3_128bits_reset(self->hash) != XXH_OK)
+        return TRI_MEMORY;
+    XXH128_canonicalFromHash((XXH128_canonical_t *)self->durable_hash,
+                             XXH3_128bits_digest(self->hash));
+    return TRI_OK;
+}
+
+static void chunk_free(struct tri_append *self, struct tri_append_chunk *chunk)
+{
+    tri_dlist_remove(&self->chunks, &chunk->node);
+    tri_buffer_deinit(&chunk->frame);
+    free(chunk);
+}
+
+void tri_append_deinit(struct tri_append *self)
+{
+    tri_dlist_foreach(&self->chunks, node)
+        chunk_free(self, tri_container_of(node, struct tri_append_chunk, node));
+    tri_chunk_builder_deinit(&self->builder);
+    XXH3_freeState(self->hash);
+    self->hash = NULL;
+}
+
+/* ---- building ------------------------------------------------------------------------------- */
+
+static size_t builder_bytes(const struct tri_append *self)
+{
+    return self->builder.blob.size + (size_t)self->builder.count * OFFSET_BYTES;
+}
+
+/* How far the builder may grow before add_slow looks again. */
+void tri_append_limits(struct tri_append *self)
+{
+    uint64_t credit = self->credit > self->made_bytes ? self->credit - self->made_bytes : 0;
+
+    credit = credit > HEAD_BYTES ? credit - HEAD_BYTES : 0;
+    if (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX)
+        credit = 0;
+    self->builder_limit = credit < TRI_CHUNK_BYTES ? (size_t)credit : TRI_CHUNK_BYTES;
+}
+
+static enum tri_status close_chunk(struct tri_append *self)
+{
+    struct tri_append_chunk *chunk;
+
+    if (self->builder.count == 0)
+        return TRI_OK;
+    chunk = calloc(1, sizeof(*chunk));
+    if (chunk == NULL)
+        return TRI_MEMORY;
+    tri_items_encode(&self->builder, &chunk->frame);
+    if (chunk->frame.failed) {
+        tri_buffer_deinit(&chunk->frame);
+        free(chunk);
+        return TRI_MEMORY;
+    }
+    chunk->first = self->chunked;
+    chunk->count = self->builder.count;
+    XXH3_128bits_update(self->hash, self->builder.blob.data, self->builder.blob.size);
+    XXH128_canonicalFromHash((XXH128_canonical_t *)chunk->hash, XXH3_128bits_digest(self->hash));
+    tri_dlist_push_back(&self->chunks, &chunk->node);
+    self->unsent++;
+    self->chunked += chunk->count;
+    self->made_bytes += chunk->frame.size;
+    self->flight_bytes += chunk->frame.size;
+    tri_chunk_builder_clear(&self->builder);
+    if (self->task_limit < TRI_CHUNK_TASKS)
+        self->task_limit =
+            self->task_limit * 2 < TRI_CHUNK_TASKS ? self->task_limit * 2 : TRI_CHUNK_TASKS;
+    tri_append_limits(self);
+    return TRI_OK;
+}
+
+static enum tri_status refuse_more(const struct tri_follow *follow, struct tri_error *error)
+{
+    const struct tri_append *self = &follow->append;
+
+    if (follow->state == FOLLOW_FAILED)
+        return tri_fail(error, follow->failure.status, "%s", follow->failure.text);
+    if (self->failure.status != TRI_OK)
+        return tri_fail(error, self->failure.status, "%s", self->failure.text);
+    return tri_fail(error, TRI_CLOSED, "the batch is sealed: it takes no more arguments");
+}
+
+/* The chunk at hand is full, or the value is large, or there is no credit. Makes room in the
+ * builder for `size` bytes, or says why not. */
+static enum tri_status make_room(struct tri_follow *follow, size_t size, struct tri_error *error)
+{
+    struct tri_append *self = &follow->append;
+    size_t need = size + OFFSET_BYTES;
+
+    if (!self->open || self->failure.status != TRI_OK || follow->state == FOLLOW_FAILED)
+        return refuse_more(follow, error);
+    if (size > follow->session->item_bytes_max)
+        return tri_fail(error, TRI_TOO_LARGE,
+                        "an argument of %zu bytes: the broker takes at most %llu", size,
+                        (unsigned long long)follow->session->item_bytes_max);
+    if (close_chunk(self) != TRI_OK)
+        return tri_fail(error, TRI_MEMORY, "out of memory");
+    tri_append_limits(self);
+    if (self->builder_limit < need
+        && (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX
+            || self->made_bytes + HEAD_BYTES + need > self->credit)) {
+        self->refused_bytes = need;
+        return tri_fail(error, TRI_BUSY,
+                        "no room for more arguments now: take results, or wait for room");
+    }
+    return TRI_OK;
+}
+
+static inline bool fits(const struct tri_append *self, size_t size)
+{
+    return self->builder.count < self->task_limit
+           && builder_bytes(self) + size + OFFSET_BYTES <= self->builder_limit && self->open;
+}
+
+/* A value stands at the end of the blob: count it, or take it back. */
+static enum tri_status close_value(struct tri_append *self,
+                                   size_t blob_before,
+                                   struct tri_error *error)
+{
+    size_t offsets_before = self->builder.offsets.size;
+
+    if (!self->builder.blob.failed)
+        tri_chunk_builder_close_value(&self->builder);
+    if (!self->builder.blob.failed && !self->builder.offsets.failed)
+        return TRI_OK;
+    if (self->builder.offsets.failed && !self->builder.blob.failed)
+        self->builder.count--;
+    self->builder.blob.failed = self->builder.offsets.failed = false;
+    self->builder.blob.size = blob_before;
+    self->builder.offsets.size = offsets_before;
+    return tri_fail(error, TRI_MEMORY, "out of memory");
+}
+
+enum tri_status tri_follow_add_packed(struct tri_follow *self,
+                                      struct tri_bytes packed,
+                                      struct tri_error *error)
+{
+    struct tri_append *append = &self->append;
+    size_t before;
+    size_t size;
+    enum tri_status status = tri_msgpack_guard(packed, &size, error);
+
+    if (status != TRI_OK)
+        return status;
+    if (size != packed.size)
+        return tri_fail(error, TRI_INVALID, "an argument is one msgpack value: %zu bytes follow it",
+                        packed.size - size);
+    if (__builtin_expect(!fits(append, size), 0)) {
+        status = make_room(self, size, error);
+        if (status != TRI_OK)
+            return status;
+    }
+    before = append->builder.blob.size;
+    tri_buffer_append(&append->builder.blob, packed.data, packed.size);
+    return close_value(append, before, error);
+}
+
+/* The bytes that packing takes at most. */
+static size_t packed_bytes_max(const struct tri_value *value)
+{
+    if (value->type == TRI_STRING || value->type == TRI_BINARY)
+        return value->bytes.size + 5;
+    return 9;
+}
+
+enum tri_status tri_follow_add(struct tri_follow *self,
+                               const struct tri_value *argument,
+                               struct tri_error *error)
+{
+    struct tri_append *append = &self->append;
+    enum tri_status status;
+    size_t before;
+    size_t size;
+
+    if (argument->type == TRI_COMPOUND)
+        return tri_follow_add_packed(self, argument->bytes, error);
+    if (argument->type == TRI_ANY)
+        return tri_fail(error, TRI_INVALID, "an argument needs a type");
+    size = packed_bytes_max(argument);
+    if (__builtin_expect(!fits(append, size), 0)) {
+        status = make_room(self, size, error);
+        if (status != TRI_OK)
+            return status;
+    }
+    before = append->builder.blob.size;
+    tri_value_pack(&append->builder.blob, argument);
+    return close_value(append, before, error);
+}
+
+enum tri_status tri_follow_flush(struct tri_follow *self, struct tri_error *error)
+{
+    if (self->append.failure.status != TRI_OK || self->state == FOLLOW_FAILED)
+        return refuse_more(self, error);
+    if (close_chunk(&self->append) != TRI_OK)
+        return tri_fail(error, TRI_MEMORY, "out of memory");
+    return TRI_OK;
+}
+
+bool tri_follow_has_chunk(const struct tri_follow *self)
+{
+    return self->append.unsent != 0 && self->state == FOLLOW_FOLLOWED;
+}
+
+bool tri_follow_has_room(const struct tri_follow *self)
+{
+    const struct tri_append *append = &self->append;
+
+    return append->flight_bytes < TRI_FLIGHT_BYTES_MAX
+           && append->made_bytes + HEAD_BYTES + builder_bytes(append) + append->refused_bytes
+                  <= append->credit;
+}
+
+enum tri_status tri_follow_seal(struct tri_follow *self, struct tri_error *error)
+{
+    enum tri_status status = tri_follow_flush(self, error);
+
+    if (status != TRI_OK)
+        return status;
+    self->append.open = false;
+    self->append.seal_wanted = true;
+    return TRI_OK;
+}
+
+enum tri_status tri_follow_durable(const struct tri_follow *self, struct tri_error *error)
+{
+    const struct tri_append *append = &self->append;
+
+    if (append->durable == append->chunked && append->builder.count == 0
+        && (append->sealed || !append->seal_wanted))
+        return TRI_OK;
+    if (self->state == FOLLOW_FAILED || append->failure.status != TRI_OK)
+        return refuse_more(self, error);
+    return TRI_EMPTY;
+}
+
+/* ---- what the broker has -------------------------------------------------------------------- */
+
+/* Drop the chunks that end at or before `count`; true when `count` is the end of one of them or
+ * nothing new, and then `*expected` is the hash there. */
+static bool drop_durable(struct tri_append *self, uint64_t count, const uint8_t **expected)
+{
+    *expected = NULL;
+    if (count == self->durable)
+        *expected = self->durable_hash;
+    tri_dlist_foreach(&self->chunks, node)
+    {
+        struct tri_append_chunk *chunk = tri_container_of(node, struct tri_append_chunk, node);
+
+        if (chunk->first + chunk->count > count)
+            break;
+        self->durable = chunk->first + chunk->count;
+        memcpy(self->durable_hash, chunk->hash, sizeof(self->durable_hash));
+        self->flight_bytes -= chunk->frame.size;
+        if (!chunk->sent)
+            self->unsent--;
+        chunk_free(self, chunk);
+    }
+    if (count == self->durable)
+        *expected = self->durable_hash;
+    return *expected != NULL;
+}
+
+enum tri_status tri_append_resume(struct tri_append *self,
+                                  uint64_t count,
+                                  struct tri_bytes hash,
+                                  uint64_t credit,
+                                  bool resend,
+                                  struct tri_error *error)
+{
+    const uint8_t *expected;
+
+    if (self->hash == NULL)
+        return TRI_OK; /* a range, or somebody else's batch */
+    if (count > self->chunked)
+        return tri_fail(error, TRI_CONFLICT,
+                        "the broker has %llu arguments of this batch, %llu were sent: somebody "
+                        "else adds to it",
+                        (unsigned long long)count, (unsigned long long)self->chunked);
+    if (resend && count < self->durable)
+        return tri_fail(error, TRI_CONFLICT,
+                        "the broker has %llu arguments, and had acknowledged %llu",
+                        (unsigned long long)count, (unsigned long long)self->durable);
+    if (count >= self->durable && drop_durable(self, count, &expected) && count != 0
+        && hash.size == 16 && memcmp(hash.data, expected, 16) != 0)
+        return tri_fail(error, TRI_CONFLICT,
+                        "the broker's first %llu arguments are not the ones that were sent",
+                        (unsigned long long)count);
+    if (credit > self->credit)
+        self->credit = credit;
+    if (resend) {
+        self->unsent = 0;
+        tri_dlist_foreach(&self->chunks, node)
+        {
+            tri_container_of(node, struct tri_append_chunk, node)->sent = false;
+            self->unsent++;
+        }
+        self->resync = false;
+        self->seal_sent = false;
+    }
+    tri_append_limits(self);
+    return TRI_OK;
+}
+
+/* An APPEND or SEAL was refused. Those on their way behind it will be refused too, as gaps; so the
+ * true count is learned first, and only a refusal at the same count as before is final. */
+void tri_append_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *message)
+{
+    struct tri_append *append = &self->append;
+    bool again = append->resync_count == append->durable + 1;
+    enum tri_status status;
+
+    if (append->resync)
+        return;
+    if (!tri_error_is_temporary(message->status) && (message->status != TRI_CONFLICT || again)) {
+        /* A batch that was stopped ends like one that was sealed: its results go on. */
+        status = message->status == TRI_CANCELLED ? TRI_CLOSED : (enum tri_status)message->status;
+        tri_fail(&append->failure, status, "%.*s", (int)message->text.size,
+                 (const char *)message->text.data);
+        return;
+    }
+    if (!tri_error_is_temporary(message->status))
+        append->resync_count = append->durable + 1;
+    append->resync = true;
+    append->not_before = now;
+    if (tri_error_is_temporary(message->status))
+        append->not_before += message->retry_after_ms != 0 ? message->retry_after_ms : BUSY_MS;
+}
+
+/* They are the last ones of the list. */
+static struct tri_append_chunk *next_unsent(struct tri_append *self)
+{
+    struct tri_dlist_node *node = tri_dlist_last(&self->chunks);
+
+    if (self->unsent == 0)
+        return NULL;
+    for (size_t i = 1; i < self->unsent; i++)
+        node = tri_dlist_prev(&self->chunks, node);
+    return tri_container_of(node, struct tri_append_chunk, node);
+}
+
+static enum tri_status seal_effect(struct tri_follow *self)
+{
+    struct tri_append *append = &self->append;
+    struct tri_session *session = self->session;
+    struct tri_message message = { .type = TRI_MESSAGE_SEAL };
+
+    append->seal_request = tri_session_request_id(session);
+    message.seal.request = append->seal_request;
+    message.seal.number = self->number;
+    message.seal.count = append->chunked;
+    tri_message_encode(&message, &session->out);
+    if (session->out.failed)
+        return TRI_MEMORY;
+    append->seal_sent = true;
+    return TRI_OK;
+}
+
+enum tri_status tri_append_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body)
+{
+    struct tri_append *append = &self->append;
+    struct tri_session *session = self->session;
+    struct tri_append_chunk *chunk = next_unsent(append);
+    struct tri_message message = { .type = TRI_MESSAGE_APPEND };
+
+    if (append->resync || append->failure.status != TRI_OK || now < append->not_before)
+        return TRI_EMPTY;
+    if (chunk == NULL)
+        return append->seal_wanted && !append->seal_sent && !append->sealed ? seal_effect(self)
+                                                                            : TRI_EMPTY;
+    message.append.request = append->request;
+    message.append.number = self->number;
+    message.append.first = chunk->first;
+    tri_message_encode(&message, &session->out);
+    if (session->out.failed)
+        return TRI_MEMORY;
+    chunk->sent = true;
+    append->unsent--;
+    *body = tri_buffer_bytes(&chunk->frame);
+    return TRI_OK;
+}

@@ -1,0 +1,265 @@
+/* state.h - the structs of the client session and what its files say to one another. Private. */
+#ifndef TRI_CLIENT_STATE_H
+#define TRI_CLIENT_STATE_H
+
+#include "client/lib/follow.h"
+#include "common/backoff.h"
+#include "common/buffer.h"
+#include "common/heap.h"
+#include "common/list.h"
+#include "common/prng.h"
+#include "common/proto/chunk.h"
+#include "common/rangeset.h"
+#include "common/reduce.h"
+
+#include <xxhash.h>
+
+struct tri_session {
+    struct tri_uuid instance;
+    char name[65];
+    char software[65];
+    uint64_t pid;
+    size_t endpoint_count;
+    uint64_t give_up_ms;
+    struct tri_prng prng;
+
+    enum tri_link link;
+    bool connect_wanted;
+    bool hello_sent;
+    bool was_up; /* this session has been UP before */
+    bool bye_wanted;
+    size_t endpoint;
+    uint64_t failures;       /* connections in a row that did not get UP */
+    tri_time retry_at;       /* DOWN */
+    tri_time greet_deadline; /* GREETING */
+    tri_time down_since;     /* not UP */
+    struct tri_error refusal;
+    char last_word[512];
+    char notice[600];
+    bool notice_wanted;
+
+    uint64_t heartbeat_ms;
+    uint64_t heartbeat_seq;
+    uint64_t heartbeats_unanswered;
+    tri_time heartbeat_at;
+    uint64_t item_bytes_max;
+    uint64_t message_bytes_max;
+
+    uint64_t next_request;
+    struct tri_dlist_head requests;
+    struct tri_dlist_head follows;
+    struct tri_dlist_head released; /* rows whose token is to be given back */
+    struct tri_row *releasing;      /* the one whose token was given: freed at the next effect */
+    struct tri_buffer out;          /* frame 0 of the effect at hand */
+};
+
+struct tri_request {
+    struct tri_dlist_node node;
+    struct tri_session *session;
+    uint64_t id;
+    enum tri_message_type type;
+    struct tri_buffer frame;
+    bool repeatable;
+    bool sent;
+    bool repeated;
+    tri_time not_before;    /* BUSY: when to ask again */
+    enum tri_status status; /* EMPTY: unanswered */
+    char text[508];
+    struct tri_buffer reply;
+};
+
+/* One closed chunk, kept until it is durable. */
+struct tri_append_chunk {
+    struct tri_dlist_node node;
+    uint64_t first;
+    uint32_t count;
+    bool sent;
+    struct tri_buffer frame;
+    uint8_t hash[16]; /* over all arguments up to its end */
+};
+
+struct tri_append {
+    bool open; /* arguments may be added */
+    bool seal_wanted;
+    bool seal_sent;
+    bool sealed;
+    bool resync;           /* an APPEND was refused: learn the true count first */
+    uint64_t resync_count; /* the durable count at the last such refusal, + 1 */
+    tri_time not_before;   /* BUSY */
+    uint64_t request;      /* of every APPEND */
+    uint64_t seal_request;
+    struct tri_error failure; /* the broker takes no more */
+    struct tri_chunk_builder builder;
+    size_t builder_limit; /* bytes and offsets the builder may reach before it is looked at again */
+    uint32_t task_limit;
+    uint64_t chunked; /* arguments in closed chunks */
+    uint64_t durable;
+    uint8_t durable_hash[16];
+    uint64_t made_bytes;   /* of all frames closed so far */
+    uint64_t flight_bytes; /* of frames not yet durable */
+    uint64_t credit;       /* append_bytes_max */
+    size_t refused_bytes;  /* what the last TRI_BUSY was about */
+    size_t unsent;         /* chunks */
+    struct tri_dlist_head chunks;
+    XXH3_state_t *hash;
+};
+
+struct tri_row_entry {
+    uint64_t index;
+    size_t offset; /* of its record in the frame */
+};
+
+/* A run of values that count; the first of them is number `at` of the chunk. */
+struct tri_row_run {
+    struct tri_range range;
+    uint32_t at;
+};
+
+/* A row that is here and not yet consumed. */
+struct tri_row {
+    struct tri_dlist_node node; /* in follow->rows or session->released */
+    struct tri_heap_node turn;  /* key: the next index, or 0 when order does not matter */
+    void *token;
+    uint64_t number;
+    uint64_t generation;
+    uint64_t bytes;
+    uint64_t left; /* tasks not yet consumed */
+    bool success;
+    uint64_t index; /* of the next task */
+    uint8_t worker[64];
+    size_t worker_size;
+    /* VALUES */
+    struct tri_rec_result head;
+    struct tri_chunk chunk;
+    struct tri_row_run *runs; /* NULL: those of the head, all of them */
+    size_t run_count;
+    size_t run;
+    uint32_t at;      /* value number of `index` */
+    uint32_t run_end; /* value number after the run */
+    /* ENTRIES */
+    struct tri_bytes frame;
+    struct tri_row_entry *entries;
+    size_t entry_count;
+    size_t entry_at;
+};
+
+enum tri_follow_state { FOLLOW_SUBMITTING, FOLLOW_ATTACHING, FOLLOW_FOLLOWED, FOLLOW_FAILED };
+
+struct tri_follow {
+    struct tri_dlist_node node;
+    struct tri_session *session;
+    enum tri_follow_state state;
+    bool asked;    /* SUBMIT or ATTACH is on its way */
+    bool accepted; /* was FOLLOWED before */
+    bool absent;
+    bool owner;
+    bool unordered;
+    uint64_t window_bytes;
+    struct tri_uuid uuid;
+    uint64_t number;
+    uint64_t request;
+    tri_time not_before;
+    tri_time busy_since;      /* the first time it was asked */
+    struct tri_buffer submit; /* encoded SUBMIT */
+    struct tri_error failure;
+
+    struct tri_append append;
+
+    struct tri_dlist_head rows;
+    struct tri_heap turns;
+    uint64_t cursor; /* the next index to give */
+    uint64_t first_generation;
+    bool any_row;
+    struct tri_rangeset received; /* row numbers */
+    struct tri_rangeset consumed;
+    struct tri_rangeset to_ack;
+    uint64_t to_ack_bytes;
+    bool ack_all; /* after a new connection: earlier ACKs may be lost */
+    tri_time ack_at;
+    struct tri_row *given; /* its tasks are consumed by the next call */
+    uint64_t given_count;
+    bool ended;
+    uint64_t end_generation;
+
+    struct tri_reducer *reducer;
+    struct tri_error reduce_failure;
+    struct tri_buffer scratch;
+    struct tri_batch_summary summary;
+};
+
+/* session.c */
+void tri_session_notice(struct tri_session *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+uint64_t tri_session_request_id(struct tri_session *self);
+/* Give a row's token back through an effect, then free it. */
+void tri_session_release(struct tri_session *self, struct tri_row *row);
+
+/* request.c */
+struct tri_request *tri_request_find(struct tri_session *session, uint64_t id);
+void tri_request_answer(struct tri_request *self, struct tri_bytes reply);
+void tri_request_refuse(struct tri_request *self,
+                        tri_time now,
+                        const struct tri_msg_error *message,
+                        uint64_t give_up_ms);
+void tri_request_lost(struct tri_request *self);
+void tri_request_give_up(struct tri_request *self);
+
+/* follow.c */
+struct tri_follow *tri_follow_by_request(struct tri_session *session, uint64_t id);
+struct tri_follow *tri_follow_by_number(struct tri_session *session, uint64_t number);
+void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accepted *message);
+enum tri_status tri_follow_on_attached(struct tri_follow *self,
+                                       const struct tri_msg_attached *message,
+                                       struct tri_error *error);
+void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *error);
+void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message);
+void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *message);
+void tri_follow_lost(struct tri_follow *self);
+void tri_follow_give_up(struct tri_follow *self);
+void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+tri_time tri_follow_deadline(const struct tri_follow *self);
+/* The next message of this batch, encoded into session->out; `body` may be set to a chunk. */
+enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
+bool tri_error_is_temporary(uint64_t status);
+
+/* append.c */
+enum tri_status tri_append_init(struct tri_append *self, struct tri_session *session, bool open);
+void tri_append_deinit(struct tri_append *self);
+void tri_append_limits(struct tri_append *self);
+/* What the broker has: drop what is durable. `resend`: the rest goes out again. */
+enum tri_status tri_append_resume(struct tri_append *self,
+                                  uint64_t count,
+                                  struct tri_bytes hash,
+                                  uint64_t credit,
+                                  bool resend,
+                                  struct tri_error *error);
+void tri_append_on_error(struct tri_follow *self,
+                         tri_time now,
+                         const struct tri_msg_error *message);
+enum tri_status tri_append_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
+
+/* rows.c */
+enum tri_status tri_rows_receive(struct tri_follow *self,
+                                 tri_time now,
+                                 const struct tri_msg_row *message,
+                                 struct tri_bytes frame,
+                                 void *token,
+                                 bool *taken,
+                                 struct tri_error *error);
+void tri_rows_drop(struct tri_follow *self);
+/* A row number is finished: acknowledge it. TRI_MEMORY changes nothing. */
+enum tri_status tri_rows_finish(struct tri_follow *self,
+                                tri_time now,
+                                uint64_t number,
+                                uint64_t bytes);
+enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now);
+void tri_rows_hurry(struct tri_follow *self, tri_time now);
+
+/* Go to the first task of run `row->run`. */
+void tri_row_load_run(struct tri_row *row);
+
+/* deliver.c: where a row stands in the order of delivery. */
+uint64_t tri_row_key(const struct tri_follow *self, const struct tri_row *row);
+
+#endif
