@@ -5,6 +5,7 @@
 #include "common/proto/codec.h"
 #include "common/value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HEAD_BYTES 16 /* at most, of a chunk's head and its first offset */
@@ -57,7 +58,7 @@ void tri_append_limits(struct tri_append *self)
     uint64_t credit = self->credit > self->made_bytes ? self->credit - self->made_bytes : 0;
 
     credit = credit > HEAD_BYTES ? credit - HEAD_BYTES : 0;
-    if (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX)
+    if (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX || self->failure.status != TRI_OK)
         credit = 0;
     self->builder_limit = credit < TRI_CHUNK_BYTES ? (size_t)credit : TRI_CHUNK_BYTES;
 }
@@ -94,12 +95,15 @@ static enum tri_status close_chunk(struct tri_append *self)
     return TRI_OK;
 }
 
-static enum tri_status refuse_more(const struct tri_follow *follow, struct tri_error *error)
+void tri_append_stop(struct tri_append *self, enum tri_status status, const char *text)
 {
-    const struct tri_append *self = &follow->append;
+    if (self->failure.status == TRI_OK)
+        tri_fail(&self->failure, status, "%s", text);
+    tri_append_limits(self);
+}
 
-    if (follow->state == FOLLOW_FAILED)
-        return tri_fail(error, follow->failure.status, "%s", follow->failure.text);
+static enum tri_status refuse_more(const struct tri_append *self, struct tri_error *error)
+{
     if (self->failure.status != TRI_OK)
         return tri_fail(error, self->failure.status, "%s", self->failure.text);
     return tri_fail(error, TRI_CLOSED, "the batch is sealed: it takes no more arguments");
@@ -112,8 +116,8 @@ static enum tri_status make_room(struct tri_follow *follow, size_t size, struct 
     struct tri_append *self = &follow->append;
     size_t need = size + OFFSET_BYTES;
 
-    if (!self->open || self->failure.status != TRI_OK || follow->state == FOLLOW_FAILED)
-        return refuse_more(follow, error);
+    if (!self->open || self->failure.status != TRI_OK)
+        return refuse_more(self, error);
     if (size > follow->session->item_bytes_max)
         return tri_fail(error, TRI_TOO_LARGE,
                         "an argument of %zu bytes: the broker takes at most %llu", size,
@@ -214,8 +218,8 @@ enum tri_status tri_follow_add(struct tri_follow *self,
 
 enum tri_status tri_follow_flush(struct tri_follow *self, struct tri_error *error)
 {
-    if (self->append.failure.status != TRI_OK || self->state == FOLLOW_FAILED)
-        return refuse_more(self, error);
+    if (self->append.failure.status != TRI_OK)
+        return refuse_more(&self->append, error);
     if (close_chunk(&self->append) != TRI_OK)
         return tri_fail(error, TRI_MEMORY, "out of memory");
     return TRI_OK;
@@ -253,8 +257,8 @@ enum tri_status tri_follow_durable(const struct tri_follow *self, struct tri_err
     if (append->durable == append->chunked && append->builder.count == 0
         && (append->sealed || !append->seal_wanted))
         return TRI_OK;
-    if (self->state == FOLLOW_FAILED || append->failure.status != TRI_OK)
-        return refuse_more(self, error);
+    if (append->failure.status != TRI_OK)
+        return refuse_more(append, error);
     return TRI_EMPTY;
 }
 
@@ -333,14 +337,16 @@ void tri_append_on_error(struct tri_follow *self, tri_time now, const struct tri
     struct tri_append *append = &self->append;
     bool again = append->resync_count == append->durable + 1;
     enum tri_status status;
+    char text[509];
 
     if (append->resync)
         return;
     if (!tri_error_is_temporary(message->status) && (message->status != TRI_CONFLICT || again)) {
         /* A batch that was stopped ends like one that was sealed: its results go on. */
         status = message->status == TRI_CANCELLED ? TRI_CLOSED : (enum tri_status)message->status;
-        tri_fail(&append->failure, status, "%.*s", (int)message->text.size,
+        snprintf(text, sizeof(text), "%.*s", (int)message->text.size,
                  (const char *)message->text.data);
+        tri_append_stop(append, status, text);
         return;
     }
     if (!tri_error_is_temporary(message->status))

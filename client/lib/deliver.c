@@ -275,7 +275,7 @@ enum tri_status tri_session_settle(struct tri_session *self, tri_time now)
 
         tri_rows_hurry(follow, now);
         if (follow->append.builder.count != 0 && follow->append.failure.status == TRI_OK
-            && follow->state != FOLLOW_FAILED && tri_follow_flush(follow, NULL) == TRI_MEMORY)
+            && tri_follow_flush(follow, NULL) == TRI_MEMORY)
             status = TRI_MEMORY;
     }
     return status;

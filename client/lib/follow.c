@@ -216,6 +216,7 @@ void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char
     va_start(args, format);
     vsnprintf(self->failure.text, sizeof(self->failure.text), format, args);
     va_end(args);
+    tri_append_stop(&self->append, status, self->failure.text);
 }
 
 /* TRI_CONFLICT and what cannot be read are the end of this batch, not of the connection. */
@@ -251,6 +252,7 @@ void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accept
 static void check_sealed(struct tri_follow *self, const struct tri_msg_attached *message)
 {
     struct tri_append *append = &self->append;
+    char text[128];
 
     if (append->hash == NULL || append->sealed || message->state == TRI_BATCH_OPEN)
         return;
@@ -258,9 +260,10 @@ static void check_sealed(struct tri_follow *self, const struct tri_msg_attached 
         append->sealed = true;
         return;
     }
-    tri_fail(&append->failure, TRI_CLOSED,
+    snprintf(text, sizeof(text),
              "the batch was sealed at %llu arguments while this client was away",
              (unsigned long long)message->count);
+    tri_append_stop(append, TRI_CLOSED, text);
 }
 
 enum tri_status tri_follow_on_attached(struct tri_follow *self,
@@ -345,9 +348,9 @@ void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *me
     summary->workers = message->workers;
     snprintf(summary->reason, sizeof(summary->reason), "%.*s", (int)message->reason.size,
              (const char *)message->reason.data);
-    if (!self->append.sealed && self->append.failure.status == TRI_OK)
-        tri_fail(&self->append.failure, TRI_CLOSED,
-                 "the batch has ended: it takes no more arguments");
+    if (!self->append.sealed)
+        tri_append_stop(&self->append, TRI_CLOSED,
+                        "the batch has ended: it takes no more arguments");
     self->ended = true;
     self->end_generation = message->generation;
 }

@@ -227,6 +227,8 @@ bool tri_error_is_temporary(uint64_t status);
 enum tri_status tri_append_init(struct tri_append *self, struct tri_session *session, bool open);
 void tri_append_deinit(struct tri_append *self);
 void tri_append_limits(struct tri_append *self);
+/* The broker takes no more; the first reason stays. */
+void tri_append_stop(struct tri_append *self, enum tri_status status, const char *text);
 /* What the broker has: drop what is durable. `resend`: the rest goes out again. */
 enum tri_status tri_append_resume(struct tri_append *self,
                                   uint64_t count,

@@ -345,6 +345,7 @@ START_TEST(a_conflict_that_stays_after_asking_is_final)
     uint8_t hash[16];
 
     batch_adds(&s, batch, 0, 16);
+    ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
     request = expect_message(&s, TRI_MESSAGE_APPEND)->append.request;
     broker_answers_error(&s, request, TRI_CONFLICT, 0);
     hash_of(0, hash);
@@ -367,6 +368,7 @@ START_TEST(a_batch_sealed_while_the_client_was_away_takes_no_more)
     uint8_t hash[16];
 
     batch_adds(&s, batch, 0, 16);
+    ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
     connection_breaks(&s);
     tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
     hash_of(16, hash);
