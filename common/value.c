@@ -66,24 +66,44 @@ void tri_pack_text(struct tri_buffer *out, const char *text)
     tri_pack_string(out, text, strlen(text));
 }
 
-/* msgpack has no lengths above 32 bits; nobody builds such a value, the caps are far below. */
-static void pack_bytes(struct tri_buffer *out, uint8_t head, const void *data, size_t size)
+/* The head for a size, of 1, 2 or 4 bytes. */
+static void pack_head(struct tri_buffer *out, uint8_t head, uint32_t size)
 {
     uint8_t *at = tri_buffer_reserve(out, 5);
 
-    if (at == NULL)
-        return;
-    if (size > UINT32_MAX) {
+    if (at != NULL)
+        out->size += put_head(at, head, size, log2_size_of(size));
+}
+
+void tri_pack_string_head(struct tri_buffer *out, uint32_t size)
+{
+    uint8_t fix = (uint8_t)(0xa0 | size);
+
+    if (size < 32)
+        tri_buffer_append(out, &fix, 1);
+    else
+        pack_head(out, 0xd9, size);
+}
+
+void tri_pack_binary_head(struct tri_buffer *out, uint32_t size)
+{
+    pack_head(out, 0xc4, size);
+}
+
+/* msgpack has no lengths above 32 bits; nobody builds such a value, the caps are far below. */
+static bool size_fits(struct tri_buffer *out, size_t size)
+{
+    if (size > UINT32_MAX)
         out->failed = true;
-        return;
-    }
-    out->size += put_head(at, head, size, log2_size_of(size));
-    tri_buffer_append(out, data, size);
+    return size <= UINT32_MAX;
 }
 
 void tri_pack_binary(struct tri_buffer *out, const void *data, size_t size)
 {
-    pack_bytes(out, 0xc4, data, size);
+    if (!size_fits(out, size))
+        return;
+    tri_pack_binary_head(out, (uint32_t)size);
+    tri_buffer_append(out, data, size);
 }
 
 /* Arrays and maps have no 8-bit count. */
@@ -133,10 +153,10 @@ void tri_value_pack_slow(struct tri_buffer *out, const struct tri_value *value)
         tri_pack_float(out, value->number);
         break;
     case TRI_STRING:
-        if (value->bytes.size < 32)
-            tri_pack_string(out, value->bytes.data, value->bytes.size);
-        else
-            pack_bytes(out, 0xd9, value->bytes.data, value->bytes.size);
+        if (!size_fits(out, value->bytes.size))
+            break;
+        tri_pack_string_head(out, (uint32_t)value->bytes.size);
+        tri_buffer_append(out, value->bytes.data, value->bytes.size);
         break;
     case TRI_BINARY:
         tri_pack_binary(out, value->bytes.data, value->bytes.size);

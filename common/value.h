@@ -62,6 +62,8 @@ void tri_pack_uint(struct tri_buffer *out, uint64_t integer);
 void tri_pack_float(struct tri_buffer *out, double number);
 void tri_pack_text(struct tri_buffer *out, const char *text);
 void tri_pack_binary(struct tri_buffer *out, const void *data, size_t size);
+void tri_pack_string_head(struct tri_buffer *out, uint32_t size); /* `size` bytes follow */
+void tri_pack_binary_head(struct tri_buffer *out, uint32_t size);
 void tri_pack_array(struct tri_buffer *out, uint32_t count);
 void tri_pack_map(struct tri_buffer *out, uint32_t count);
 
