@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -20,39 +21,33 @@
 extern char **environ;
 
 /* The program beside this one, else as found in PATH. */
-static void program_path(const char *name, char *path, size_t size)
+static void program_path(const char *name, char path[PATH_MAX])
 {
-    char self[4096];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
     char *slash;
 
-    snprintf(path, size, "%s", name);
-    if (length <= 0)
-        return;
-    self[length] = '\0';
-    slash = strrchr(self, '/');
-    if (slash == NULL)
-        return;
-    slash[1] = '\0';
-    if (strlen(self) + strlen(name) >= size)
-        return;
-    snprintf(path, size, "%s%s", self, name);
-    if (access(path, X_OK) != 0)
-        snprintf(path, size, "%s", name);
+    path[length > 0 ? length : 0] = '\0';
+    slash = strrchr(path, '/');
+    if (slash != NULL && (size_t)(slash + 1 - path) + strlen(name) < PATH_MAX) {
+        strcpy(slash + 1, name);
+        if (access(path, X_OK) == 0)
+            return;
+    }
+    strcpy(path, name);
 }
 
 /* Start `argv` in a process group of its own, so that Ctrl-C reaches only this program; `fds`
  * become 3, 4, ... in the child. Returns the pid or -1 after printing why. */
-static pid_t start(char *const argv[], const int *fds, int count)
+static pid_t start(const char *const argv[], const int *fds, int count)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t defaults;
-    char program[4096];
+    char program[PATH_MAX];
     pid_t pid = -1;
     int rc;
 
-    program_path(argv[0], program, sizeof(program));
+    program_path(argv[0], program);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     sigemptyset(&defaults);
@@ -65,7 +60,9 @@ static pid_t start(char *const argv[], const int *fds, int count)
     posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     for (int i = 0; i < count; i++)
         posix_spawn_file_actions_adddup2(&actions, fds[i], 3 + i);
-    rc = posix_spawnp(&pid, program, &actions, &attributes, argv, environ);
+    /* The words are only read. */
+    rc =
+        posix_spawnp(&pid, program, &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (rc == 0)
@@ -111,7 +108,7 @@ static bool start_broker(struct private *self, int lifeline)
     int ready[2];
     int fds[2];
     bool ok;
-    char *argv[] = {
+    const char *argv[] = {
         "trireme-broker", "--listen", self->endpoint, "--store", "memory",      "--name", "private",
         "--private",      "3",        "--ready-fd",   "4",       "--log-level", "error",  NULL
     };
@@ -129,15 +126,15 @@ static bool start_broker(struct private *self, int lifeline)
 
 static bool start_worker(struct private *self, const struct cli *cli, int lifeline)
 {
-    char *argv[16] = { "trireme-worker", "--broker", self->endpoint, "--name", "local",
-                       "--private",      "3",        "--log-level",  "error" };
+    const char *argv[16] = { "trireme-worker", "--broker", self->endpoint, "--name", "local",
+                             "--private",      "3",        "--log-level",  "error" };
     size_t count = 9;
 
     if (cli->test_handlers)
         argv[count++] = "--test-handlers";
     if (cli->plugin != NULL) {
         argv[count++] = "--plugin";
-        argv[count++] = (char *)(uintptr_t)cli->plugin;
+        argv[count++] = cli->plugin;
     }
     argv[count] = NULL;
     self->worker = start(argv, &lifeline, 1);

@@ -15,7 +15,10 @@ static FILE *open_file(const char *folder, const char *name, const char *suffix)
     char path[4096];
     FILE *file;
 
-    snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
+    if (snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix) >= (int)sizeof(path)) {
+        fprintf(stderr, "%s: the path is too long\n", folder);
+        return NULL;
+    }
     file = fopen(path, "w");
     if (file == NULL) {
         perror(path);
