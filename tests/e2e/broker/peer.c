@@ -4,13 +4,14 @@
 #include "tests/e2e/broker/process.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 static const struct tri_parts_limits limits = { .frames_max = 64, .bytes_max = 1 << 28 };
 
-struct peer peer_open(const char *endpoint, void *context)
+static struct peer open_with(const char *endpoint, void *context, int receive_messages_max)
 {
     struct peer self = { .context = context };
     struct tri_socket_options options;
@@ -20,6 +21,7 @@ struct peer peer_open(const char *endpoint, void *context)
         self.context = zmq_ctx_new();
     tri_socket_options_init(&options);
     options.linger_ms = 0;
+    options.receive_messages_max = receive_messages_max;
     ck_assert_int_eq(tri_socket_open(self.context, ZMQ_DEALER, &options, &self.socket, &error),
                      TRI_OK);
     if (context != NULL)
@@ -28,6 +30,16 @@ struct peer peer_open(const char *endpoint, void *context)
     ck_assert_int_eq(getrandom(&self.instance, sizeof(self.instance), 0), sizeof(self.instance));
     tri_parts_init(&self.parts);
     return self;
+}
+
+struct peer peer_open(const char *endpoint, void *context)
+{
+    return open_with(endpoint, context, 256);
+}
+
+struct peer peer_open_deaf(const char *endpoint)
+{
+    return open_with(endpoint, NULL, 1);
 }
 
 void peer_close(struct peer *self)
@@ -182,4 +194,40 @@ void peer_join_worker(struct peer *self)
     peer_send(self, &message);
     tri_buffer_deinit(&handlers);
     peer_expect(self, TRI_MESSAGE_WELCOME);
+}
+
+uint64_t peer_submit_large(struct peer *self, size_t bytes)
+{
+    enum { LINE = 100000 };
+    struct tri_rec_text line = { .text = { .data = calloc(1, LINE), .size = LINE } };
+    struct tri_rec_spec spec = { .handler = tri_bytes_of("echo"), .count = 10, .step = 1 };
+    struct tri_message submit = { .type = TRI_MESSAGE_SUBMIT };
+    struct tri_buffer argv;
+    struct tri_buffer encoded;
+
+    tri_buffer_init(&argv);
+    tri_buffer_init(&encoded);
+    for (; spec.argv.count * LINE < bytes; spec.argv.count++)
+        tri_record_encode(TRI_RECORD_TEXT, &line, &argv);
+    spec.argv = tri_list_of(&argv, spec.argv.count);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &encoded);
+    submit.submit.request = 1;
+    submit.submit.batch = (struct tri_bytes){ self->instance.bytes, 16 };
+    submit.submit.spec = tri_buffer_bytes(&encoded);
+    peer_send(self, &submit);
+    free((void *)(uintptr_t)line.text.data);
+    tri_buffer_deinit(&argv);
+    tri_buffer_deinit(&encoded);
+    return peer_await(self, TRI_MESSAGE_ACCEPTED)->accepted.number;
+}
+
+void peer_ask(struct peer *self, uint64_t number, uint64_t times)
+{
+    struct tri_message show = { .type = TRI_MESSAGE_SHOW,
+                                .show = { .number = number, .limit = 1 } };
+
+    for (uint64_t i = 0; i < times; i++) {
+        show.show.request = i + 2;
+        peer_send(self, &show);
+    }
 }

@@ -17,6 +17,8 @@ struct peer {
 
 /* Connect. Peers of one test may share a context (NULL: a new one). */
 struct peer peer_open(const char *endpoint, void *context);
+/* The same, and its libzmq takes one message only until that is received. */
+struct peer peer_open_deaf(const char *endpoint);
 void peer_close(struct peer *self);
 
 void peer_send(struct peer *self, const struct tri_message *message);
@@ -47,6 +49,12 @@ void peer_expect_silence(struct peer *self, int ms);
 
 /* HELLO and WELCOME. */
 void peer_join(struct peer *self, enum tri_role role);
+
+/* Submit a batch whose spec has more than `bytes` (a worker has offered `echo`): its number. */
+uint64_t peer_submit_large(struct peer *self, size_t bytes);
+
+/* Ask `times` to SHOW it, and do not wait for the answers. */
+void peer_ask(struct peer *self, uint64_t number, uint64_t times);
 
 /* A worker that offers the handler `echo` joins. */
 void peer_join_worker(struct peer *self);

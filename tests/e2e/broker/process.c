@@ -199,21 +199,37 @@ void broker_fails(int status, const char *text, const char *first, ...)
     close(self.log);
 }
 
-void process_ends(struct process *self, int status)
+/* Its wait status, once it has ended. */
+static int await_end(struct process *self)
 {
     tri_time end = tri_clock_now_ms() + PATIENCE_MS;
-    int got = 0;
+    int status = 0;
 
-    while (waitpid(self->pid, &got, WNOHANG) == 0) {
+    while (waitpid(self->pid, &status, WNOHANG) == 0) {
         if (tri_clock_now_ms() > end)
             ck_abort_msg("the broker does not end: %s", read_log(self));
         pause_briefly();
     }
-    ck_assert_msg(WIFEXITED(got) && WEXITSTATUS(got) == status,
-                  "the broker ended with wait status %x: %s", (unsigned)got, read_log(self));
     if (self->owner >= 0)
         close(self->owner);
     self->owner = -1;
+    return status;
+}
+
+void process_ends(struct process *self, int status)
+{
+    int got = await_end(self);
+
+    ck_assert_msg(WIFEXITED(got) && WEXITSTATUS(got) == status,
+                  "the broker ended with wait status %x: %s", (unsigned)got, read_log(self));
+}
+
+void process_dies(struct process *self, int number)
+{
+    int got = await_end(self);
+
+    ck_assert_msg(WIFSIGNALED(got) && WTERMSIG(got) == number,
+                  "the broker ended with wait status %x: %s", (unsigned)got, read_log(self));
 }
 
 void process_stop(struct process *self)

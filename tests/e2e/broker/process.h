@@ -36,6 +36,9 @@ void broker_fails(int status, const char *text, const char *first, ...) __attrib
 /* Wait for its end and expect `status`. */
 void process_ends(struct process *self, int status);
 
+/* Wait until signal `number` has killed it. */
+void process_dies(struct process *self, int number);
+
 /* SIGTERM, and a clean end. */
 void process_stop(struct process *self);
 

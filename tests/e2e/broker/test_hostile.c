@@ -162,40 +162,17 @@ END_TEST
 /* SHOW answers with the batch's spec: the peer asks for far more than it reads. */
 START_TEST(a_peer_that_asks_and_never_reads_loses_its_session_and_no_other)
 {
-    enum { LINES = 8, LINE = 100000, REQUESTS = 100 };
+    enum { REQUESTS = 100 };
     struct process broker = broker_start("--listen", ipc, "--max-message", "1M", "--max-item",
                                          "256K", "--max-peer-bytes", "4M", NULL);
     struct peer worker = peer_open(ipc, NULL);
-    struct peer peer = peer_open(ipc, NULL);
-    struct tri_rec_text line = { .text = { .size = LINE } };
-    struct tri_rec_spec spec = { .handler = tri_bytes_of("echo"), .count = 10, .step = 1 };
-    struct tri_buffer environment;
-    struct tri_buffer encoded;
-    struct tri_message submit = { .type = TRI_MESSAGE_SUBMIT };
-    struct tri_message show = { .type = TRI_MESSAGE_SHOW };
+    struct peer peer = peer_open_deaf(ipc);
     enum tri_message_type type;
     uint64_t answers = 0;
 
-    line.text.data = calloc(1, LINE);
-    tri_buffer_init(&environment);
-    tri_buffer_init(&encoded);
-    for (int i = 0; i < LINES; i++)
-        tri_record_encode(TRI_RECORD_TEXT, &line, &environment);
-    spec.argv = tri_list_of(&environment, LINES);
-    tri_record_encode(TRI_RECORD_SPEC, &spec, &encoded);
-
     peer_join_worker(&worker);
     peer_join(&peer, TRI_ROLE_CLIENT);
-    submit.submit.request = 1;
-    submit.submit.batch = (struct tri_bytes){ peer.instance.bytes, 16 };
-    submit.submit.spec = tri_buffer_bytes(&encoded);
-    peer_send(&peer, &submit);
-    show.show.number = peer_await(&peer, TRI_MESSAGE_ACCEPTED)->accepted.number;
-    for (uint64_t i = 0; i < REQUESTS; i++) {
-        show.show.request = i + 2;
-        show.show.limit = 1;
-        peer_send(&peer, &show);
-    }
+    peer_ask(&peer, peer_submit_large(&peer, 800000), REQUESTS);
     process_logs(&broker, "peer.overflowed");
     is_served(&worker);
 
@@ -206,9 +183,6 @@ START_TEST(a_peer_that_asks_and_never_reads_loses_its_session_and_no_other)
         type = peer_next(&peer)->type;
         ck_assert(type == TRI_MESSAGE_SHOWN || type == TRI_MESSAGE_NO_SESSION);
     } while (type == TRI_MESSAGE_SHOWN);
-    free((void *)(uintptr_t)line.text.data);
-    tri_buffer_deinit(&environment);
-    tri_buffer_deinit(&encoded);
     peer_close(&peer);
     peer_close(&worker);
     process_stop(&broker);

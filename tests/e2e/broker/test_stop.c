@@ -3,6 +3,7 @@
 #include "tests/e2e/broker/process.h"
 #include "tests/unit/unit.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,50 @@ START_TEST(it_stops_without_any_peer)
     struct process broker = broker_start("--listen", ipc, NULL);
 
     process_stop(&broker);
+}
+END_TEST
+
+/* A broker with 80 MB on their way to a peer that reads none of it. */
+static struct process broker_with_a_deaf_peer(struct peer *peer)
+{
+    struct process broker = broker_start("--listen", ipc, NULL);
+    struct peer worker = peer_open(ipc, NULL);
+
+    *peer = peer_open_deaf(ipc);
+    peer_join_worker(&worker);
+    peer_join(peer, TRI_ROLE_CLIENT);
+    peer_ask(peer, peer_submit_large(peer, 800000), 100);
+    /* The broker takes from its peers in turn: by then it has answered about as many requests. */
+    for (uint64_t i = 0; i < 100; i++) {
+        peer_heartbeat(&worker, i);
+        peer_await(&worker, TRI_MESSAGE_HEARTBEAT_OK);
+    }
+    peer_close(&worker);
+    return broker;
+}
+
+START_TEST(a_peer_that_does_not_read_holds_it_up_for_a_bounded_time)
+{
+    struct peer peer;
+    struct process broker = broker_with_a_deaf_peer(&peer);
+
+    kill(broker.pid, SIGTERM);
+    process_ends(&broker, 0);
+    peer_close(&peer);
+}
+END_TEST
+
+START_TEST(a_second_signal_ends_it_at_once)
+{
+    struct peer peer;
+    struct process broker = broker_with_a_deaf_peer(&peer);
+
+    kill(broker.pid, SIGTERM);
+    while (access(path, F_OK) == 0)
+        sched_yield();
+    kill(broker.pid, SIGTERM);
+    process_dies(&broker, SIGTERM);
+    peer_close(&peer);
 }
 END_TEST
 
@@ -130,6 +175,8 @@ int main(void)
     tcase_add_test(tcase, sigterm_says_goodbye_to_every_peer_and_removes_the_socket);
     tcase_add_test(tcase, sigint_and_sighup_do_the_same);
     tcase_add_test(tcase, it_stops_without_any_peer);
+    tcase_add_test(tcase, a_peer_that_does_not_read_holds_it_up_for_a_bounded_time);
+    tcase_add_test(tcase, a_second_signal_ends_it_at_once);
     tcase_add_test(tcase, a_private_run_ends_with_its_owner_and_leaves_nothing);
     tcase_add_test(tcase, a_private_run_leaves_what_others_put_into_its_directory);
     tcase_add_test(tcase, a_private_run_leaves_the_terminal_s_signals_to_its_owner);
