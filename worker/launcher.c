@@ -4,7 +4,7 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "worker/host.h"
-#include "worker/launcher_parts.h"
+#include "worker/launcher_process.h"
 #include "worker/registry.h"
 
 #include <errno.h>

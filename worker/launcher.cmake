@@ -6,6 +6,7 @@ target_link_libraries(worker_link PUBLIC tri_proto)
 # and the registry (worker/host.h, worker/registry.h).
 add_library(worker_launcher STATIC
     launcher.c
+    launcher_channel.c
     launcher_children.c
     launcher_command.c
     launcher_host.c

@@ -1,7 +1,7 @@
 /* Who our children are. The kernel keeps the list per thread (CONFIG_PROC_CHILDREN, in every
  * distribution's kernel); where it does not, all of /proc is looked through. Nobody but the caller
  * reaps, so no entry goes missing while the list is read. */
-#include "worker/launcher_parts.h"
+#include "worker/launcher_process.h"
 
 #include "common/assert.h"
 
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct pids {

@@ -5,8 +5,8 @@
  * own child; whose it was is told, in this order, by
  *   1. its process group or session: the root of each tree leads a group of its own;
  *   2. its environment: TRIREME_TREE names the tree, and the trees around it when workers nest;
- *   3. its age: it was started by a tree that is older than itself. When no tree is left that can
- *      have started it, nobody is answerable for it any more, and it is killed.
+ *   3. its age: it was started by a command that is older than itself. When no such command is
+ *      left, nobody is answerable for it any more, and it is killed.
  * Orphans of a tree whose root lives are left alone until that root ends.
  *
  * A tree whose root has ended is `ending`: its orphans are killed, and theirs in turn, until a
@@ -20,40 +20,14 @@
 #include "common/list.h"
 #include "common/map.h"
 #include "worker/launcher.h"
+#include "worker/launcher_channel.h"
+#include "worker/launcher_process.h"
 
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
 
 #define LAUNCHER_TREE_VARIABLE "TRIREME_TREE"
 #define LAUNCHER_OUTPUT_BYTES_DEFAULT ((uint64_t)16 << 20)
 #define LAUNCHER_SCRATCH_BYTES 65536 /* what a pipe holds */
-
-/* ---- what epoll watches --------------------------------------------------------------------- */
-
-enum watch_kind {
-    WATCH_NOTHING, /* its owner is gone; later events of the same turn find this */
-    WATCH_SIGNAL,
-    WATCH_SESSION,
-    WATCH_ZYGOTE,
-    WATCH_HOST,
-    WATCH_INPUT,
-    WATCH_OUTPUT,
-    WATCH_ERROR,
-};
-
-struct watch {
-    enum watch_kind kind;
-    int fd; /* -1: closed */
-    void *owner;
-};
-
-/* A link that is served without blocking. */
-struct channel {
-    struct link link;
-    struct watch watch;
-    bool writing; /* epoll also waits for room */
-};
 
 /* ---- trees ---------------------------------------------------------------------------------- */
 
@@ -122,8 +96,8 @@ struct launcher_state {
     bool reap;  /* children have changed state */
     bool sweep; /* a root has ended, or an orphan of one */
     uint64_t tree_count;
-    char tag_prefix[256];            /* TRIREME_TREE=<outer>:<this launcher>. */
-    const char *tag_own;             /* the part that only this launcher writes */
+    char tag_prefix[256];             /* TRIREME_TREE=<outer>:<this launcher>. */
+    const char *tag_own;              /* the part that only this launcher writes */
     struct tri_dlist_head running[3]; /* trees by kind, oldest first */
     struct tri_dlist_head ending;
     struct tri_dlist_head zygotes;
@@ -145,52 +119,10 @@ struct launcher_state {
 
 /* launcher_main.c ----------------------------------------------------------------------------- */
 
-/* Add to or drop from epoll. Closing also closes the descriptor. Nothing has a copy of it between
- * fork and exec, since the launcher stands still there: so closing is enough to be forgotten. */
-void launcher_watch(struct launcher_state *self, struct watch *watch, uint32_t events);
-void launcher_watch_close(struct watch *watch);
-
-/* Serve `fd`. */
-void launcher_channel_open(struct launcher_state *self,
-                           struct channel *channel,
-                           int fd,
-                           enum watch_kind kind,
-                           void *owner);
-void launcher_channel_close(struct channel *channel);
-/* A post to a peer that is gone is nothing: its end is seen elsewhere. */
-void launcher_channel_post(struct launcher_state *self,
-                           struct channel *channel,
-                           const struct tri_message *message,
-                           const struct tri_bytes *frames,
-                           size_t frame_count,
-                           const int *fds,
-                           size_t fd_count);
-/* Go on sending. */
-void launcher_channel_flush(struct launcher_state *self, struct channel *channel);
 /* Free `memory` after this turn's last event. */
 void launcher_free_later(struct launcher_state *self, void *memory);
 
 /* launcher_spawn.c ---------------------------------------------------------------------------- */
-
-enum spawn_stage { SPAWN_STARTED, SPAWN_CLONE, SPAWN_WORKDIR, SPAWN_EXEC };
-
-struct spawn {
-    const char *file; /* NULL: argv[0], looked up in `path` when it has no slash */
-    const char *path;
-    char *const *argv;
-    char *const *environment;
-    const char *workdir; /* NULL: this process's */
-    int fds[6];          /* fds[i] becomes descriptor i; -1: i stays as it is */
-    size_t fd_count;
-    const struct rlimit *files;
-    pid_t parent;           /* filled in */
-    enum spawn_stage stage; /* how far it came, */
-    int reason;             /* and the errno that ended it */
-};
-
-/* Start a process in a group of its own, to be killed with the launcher. Returns its pid, or 0 and
- * says why in stage and reason. Sources in fds are above 5. */
-pid_t launcher_spawn(struct spawn *spawn);
 
 /* One's own program in an inner role: "--zygote" or "--host". */
 pid_t launcher_spawn_role(struct launcher_state *self,
@@ -238,21 +170,6 @@ void launcher_tree_forget(struct launcher_state *self, struct tree *tree);
 void launcher_tree_reap(struct launcher_state *self);
 /* Kill the orphans of ending trees; report the trees of which nothing is left. */
 void launcher_tree_sweep(struct launcher_state *self);
-
-/* launcher_children.c ------------------------------------------------------------------------- */
-
-/* A descriptor of this thread's list of children; -1 when this kernel has none. */
-int launcher_children_open(void);
-
-/* The children (also dead ones that are not reaped) of the thread that opened `fd`. The caller
- * frees `*pids`. */
-size_t launcher_children_read(int fd, pid_t **pids);
-
-/* The children of all threads. */
-size_t launcher_children_all(pid_t **pids);
-
-/* Parent and time of birth (clock ticks of boot time); false when there is no such process. */
-bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth);
 
 /* launcher_command.c -------------------------------------------------------------------------- */
 

@@ -51,9 +51,10 @@ void launcher_tree_begin(struct launcher_state *self)
             self->environment[self->environment_count++] = environ[i];
 }
 
+/* All tags of a launcher have the same length: a forked host writes its own over its zygote's. */
 void launcher_tree_tag(const struct launcher_state *self, const struct tree *tree, char tag[320])
 {
-    snprintf(tag, 320, "%s%" PRIu64, self->tag_prefix, tree->number);
+    snprintf(tag, 320, "%s%020" PRIu64, self->tag_prefix, tree->number);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -90,9 +91,9 @@ void launcher_tree_forget(struct launcher_state *self, struct tree *tree)
 
 /* ---- whose is it ---------------------------------------------------------------------------- */
 
-static struct tree *oldest(const struct launcher_state *self, enum tree_kind kind)
+static struct tree *oldest_command(const struct launcher_state *self)
 {
-    struct tri_dlist_node *node = tri_dlist_first(&self->running[kind]);
+    struct tri_dlist_node *node = tri_dlist_first(&self->running[TREE_COMMAND]);
 
     return node != NULL ? tri_container_of(node, struct tree, node) : NULL;
 }
@@ -158,7 +159,6 @@ static uint64_t tagged_number(const struct launcher_state *self, pid_t pid)
 static bool is_spared(const struct launcher_state *self, pid_t pid, struct tree **owner)
 {
     pid_t group = getpgid(pid);
-    enum tree_kind elders = TREE_COMMAND;
     struct tree *elder;
     uint64_t number;
     uint64_t birth = 0;
@@ -169,13 +169,9 @@ static bool is_spared(const struct launcher_state *self, pid_t pid, struct tree 
         return !(*owner)->ended;
     number = tagged_number(self, pid);
     *owner = number != 0 ? tri_map_find(&self->by_number, number) : NULL;
-    /* What a host forks, and does not exec, still has its zygote's environment. */
-    if (*owner != NULL && (*owner)->kind == TREE_ZYGOTE && !(*owner)->ended)
-        elders = TREE_HOST;
-    else if (number != 0)
+    if (number != 0)
         return *owner != NULL && !(*owner)->ended;
-    *owner = NULL;
-    elder = oldest(self, elders);
+    elder = oldest_command(self);
     return elder != NULL && launcher_process_stat(pid, &parent, &birth) && elder->birth <= birth;
 }
 

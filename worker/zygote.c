@@ -88,9 +88,27 @@ static void move_fd(int from, int to)
         close(from);
 }
 
+/* The new host's own TRIREME_TREE, written over the zygote's where the kernel shows it
+ * (/proc/PID/environ): what the host forks, and does not exec, is then known by it too. */
+static void take_tag(const char *tag)
+{
+    const char *value = strchr(tag, '=');
+    char *inherited = getenv(LAUNCHER_TREE_VARIABLE);
+
+    if (value == NULL)
+        return;
+    if (inherited != NULL && strlen(inherited) == strlen(value + 1))
+        memcpy(inherited, value + 1, strlen(inherited));
+    else
+        setenv(LAUNCHER_TREE_VARIABLE, value + 1, 1);
+}
+
 /* In the new host. The three descriptors came later than the zygote's own two (3 and 4), so each
  * is moved before its number is taken by another. */
-static _Noreturn void be_host(struct zygote_state *self, pid_t zygote, char *tree, const int fds[3])
+static _Noreturn void be_host(struct zygote_state *self,
+                              pid_t zygote,
+                              const char *tag,
+                              const int fds[3])
 {
     struct host_setup setup = { .link_fd = LAUNCHER_LINK_FD,
                                 .table_fd = LAUNCHER_TABLE_FD,
@@ -107,7 +125,7 @@ static _Noreturn void be_host(struct zygote_state *self, pid_t zygote, char *tre
     move_fd(fds[0], LAUNCHER_LINK_FD);
     move_fd(fds[1], LAUNCHER_TABLE_FD);
     move_fd(fds[2], LAUNCHER_COMMAND_FD);
-    putenv(tree);
+    take_tag(tag);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     status = host_main(&setup);

@@ -1,0 +1,52 @@
+/* launcher_process.h - what the launcher asks of the kernel: start a process, who are my children.
+ *
+ * Threads: one for launcher_spawn; any for the rest.
+ * Memory:  aborts when it is out.
+ */
+#ifndef LAUNCHER_PROCESS_H
+#define LAUNCHER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* ---- launcher_spawn.c ----------------------------------------------------------------------- */
+
+enum spawn_stage { SPAWN_STARTED, SPAWN_CLONE, SPAWN_WORKDIR, SPAWN_EXEC };
+
+struct spawn {
+    const char *file; /* NULL: argv[0], looked up in `path` when it has no slash */
+    const char *path;
+    char *const *argv;
+    char *const *environment;
+    const char *workdir; /* NULL: this process's */
+    int fds[6];          /* fds[i] becomes descriptor i; -1: i stays as it is */
+    size_t fd_count;
+    const struct rlimit *files;
+    pid_t parent;           /* filled in */
+    enum spawn_stage stage; /* how far it came, */
+    int reason;             /* and the errno that ended it */
+};
+
+/* Start a process in a group of its own, to be killed with the launcher. Returns its pid, or 0 and
+ * says why in stage and reason. Sources in fds are above 5. */
+pid_t launcher_spawn(struct spawn *spawn);
+
+/* ---- launcher_children.c -------------------------------------------------------------------- */
+
+/* A descriptor of this thread's list of children; -1 when this kernel has none. */
+int launcher_children_open(void);
+
+/* The children (also dead ones that are not reaped) of the thread that opened `fd`. The caller
+ * frees `*pids`. */
+size_t launcher_children_read(int fd, pid_t **pids);
+
+/* The children of all threads. */
+size_t launcher_children_all(pid_t **pids);
+
+/* Parent and time of birth (clock ticks of boot time); false when there is no such process. */
+bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth);
+
+#endif
