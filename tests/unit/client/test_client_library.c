@@ -1,0 +1,446 @@
+/* libtrireme over real sockets, against a tiny broker. */
+#include "common/proto/codec.h"
+#include "common/value.h"
+#include "tests/unit/client/tiny_broker.h"
+#include "tests/unit/unit.h"
+#include "trireme/client.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct tri_error error;
+
+static struct tri_client *client_to(const char *endpoints, int timeout_ms)
+{
+    struct tri_client_options options;
+    struct tri_client *client;
+
+    tri_client_options_init(&options);
+    options.endpoints = endpoints;
+    options.connect_timeout_ms = timeout_ms;
+    if (tri_client_open(&client, &options, &error) != TRI_OK)
+        return NULL;
+    return client;
+}
+
+static struct tri_batch *submit(struct tri_client *client, struct tri_batch_options *options)
+{
+    struct tri_batch *batch = NULL;
+
+    if (options->handler == NULL)
+        options->handler = "echo";
+    if (tri_batch_submit(client, options, &batch, &error) != TRI_OK)
+        ck_abort_msg("submit: %s", error.text);
+    return batch;
+}
+
+static struct tri_batch *submit_range(struct tri_client *client, uint64_t count, uint64_t window)
+{
+    struct tri_batch_options options;
+
+    tri_batch_options_init(&options);
+    options.range = true;
+    options.range_count = count;
+    options.window_bytes = window;
+    return submit(client, &options);
+}
+
+static uint64_t take_in_order(struct tri_batch *batch)
+{
+    struct tri_task_result result;
+    uint64_t count = 0;
+    enum tri_status status;
+
+    while ((status = tri_batch_next(batch, -1, &result, &error)) == TRI_OK) {
+        if (result.index != count || result.value.integer != (int64_t)count)
+            ck_abort_msg("task %llu is %lld", (unsigned long long)count,
+                         (long long)result.value.integer);
+        count++;
+    }
+    if (status != TRI_CLOSED)
+        ck_abort_msg("next: %s", error.text);
+    return count;
+}
+
+static void add_all(struct tri_batch *batch, int64_t count)
+{
+    for (int64_t i = 0; i < count;) {
+        struct tri_value value = tri_value_int(i);
+        enum tri_status status = tri_batch_add(batch, &value, &error);
+
+        if (status == TRI_OK) {
+            i++;
+        } else {
+            ck_assert_int_eq(status, TRI_BUSY);
+            ck_assert_int_eq(tri_batch_wait_room(batch, -1, &error), TRI_OK);
+        }
+    }
+}
+
+START_TEST(a_range_comes_back_in_order)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .reverse = true });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 100500, 0);
+    struct tri_batch_summary summary;
+
+    ck_assert_uint_eq(tri_batch_number(batch), 1);
+    ck_assert_uint_eq(strlen(tri_batch_uuid(batch)), 36);
+    ck_assert_uint_eq(take_in_order(batch), 100500);
+    tri_batch_summary(batch, &summary);
+    ck_assert_uint_eq(summary.ok, 100500);
+    ck_assert_str_eq(summary.state_text, "done");
+    ck_assert_uint_eq(summary.model_counts[2], 100500);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(items_under_a_small_credit_come_back_in_order)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .append_bytes = 5000 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch_options options;
+    struct tri_batch *batch;
+
+    tri_batch_options_init(&options);
+    batch = submit(client, &options);
+    add_all(batch, 50000);
+    ck_assert_int_eq(tri_batch_seal(batch, &error), TRI_OK);
+    ck_assert_uint_eq(take_in_order(batch), 50000);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(an_empty_batch_ends_at_once)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch_options options;
+    struct tri_batch *batch;
+
+    tri_batch_options_init(&options);
+    batch = submit(client, &options);
+    ck_assert_int_eq(tri_batch_seal(batch, &error), TRI_OK);
+    ck_assert_uint_eq(take_in_order(batch), 0);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(the_first_result_comes_before_the_last_argument_is_added)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_value value = tri_value_int(0);
+    struct tri_batch_options options;
+    struct tri_task_result result;
+    struct tri_batch *batch;
+
+    tri_batch_options_init(&options);
+    batch = submit(client, &options);
+    ck_assert_int_eq(tri_batch_add(batch, &value, &error), TRI_OK);
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_OK);
+    ck_assert_uint_eq(result.index, 0);
+    ck_assert_str_eq(result.model, "thread");
+    ck_assert_mem_eq(result.worker.data, "tiny", 4);
+    ck_assert_int_eq(tri_batch_next(batch, 0, &result, &error), TRI_EMPTY);
+    ck_assert_int_eq(tri_batch_seal(batch, &error), TRI_OK);
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_CLOSED);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(the_window_is_kept_and_every_row_is_acknowledged)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 200000, 50000);
+
+    ck_assert_uint_eq(take_in_order(batch), 200000);
+    ck_assert_uint_le(tiny_broker_window_peak(broker), 50000);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(a_sum_is_reduced_here)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch_options options;
+    struct tri_batch *batch;
+    struct tri_task_result result;
+    const char *json;
+
+    tri_batch_options_init(&options);
+    options.range = true;
+    options.range_count = 123456;
+    options.reducer = "sum";
+    batch = submit(client, &options);
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_CLOSED);
+    ck_assert_int_eq(tri_batch_reduced(batch, &json, &error), TRI_OK);
+    ck_assert_str_eq(json, "7620630240");
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+/* Every few messages the broker loses one, and the session with it. */
+START_TEST(lost_messages_and_sessions_change_no_result)
+{
+    for (uint64_t every = 7; every < 40; every += 6) {
+        struct tiny_broker *broker =
+            tiny_broker_start(&(struct tiny_options){ .lose_every = every, .append_bytes = 40000 });
+        struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+        struct tri_batch_options options;
+        struct tri_batch *batch;
+
+        tri_batch_options_init(&options);
+        options.window_bytes = 40000;
+        batch = submit(client, &options);
+        add_all(batch, 20000);
+        ck_assert_int_eq(tri_batch_seal(batch, &error), TRI_OK);
+        ck_assert_uint_eq(take_in_order(batch), 20000);
+        tri_batch_close(&batch);
+        tri_client_close(&client);
+        tiny_broker_stop(&broker);
+    }
+}
+END_TEST
+
+START_TEST(a_broker_that_restarts_is_found_again)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .heartbeat_ms = 20 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 50000, 20000);
+    struct tri_task_result result;
+
+    for (uint64_t i = 0; i < 50000; i++) {
+        if (i == 1000 || i == 20000)
+            tiny_broker_restart(broker);
+        ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+    }
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_CLOSED);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(the_second_endpoint_serves_when_the_first_is_mute)
+{
+    struct tiny_broker *mute = tiny_broker_start(&(struct tiny_options){ .mute = true });
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client;
+    struct tri_batch *batch;
+    char endpoints[300];
+
+    snprintf(endpoints, sizeof(endpoints), "%s, %s", tiny_broker_endpoint(mute),
+             tiny_broker_endpoint(broker));
+    client = client_to(endpoints, 20000);
+    ck_assert_ptr_nonnull(client);
+    batch = submit_range(client, 10, 0);
+    ck_assert_uint_eq(take_in_order(batch), 10);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+    tiny_broker_stop(&mute);
+}
+END_TEST
+
+START_TEST(nobody_there_is_unreachable_and_an_old_broker_is_version)
+{
+    struct tiny_broker *old = tiny_broker_start(&(struct tiny_options){ .refuse_version = true });
+
+    ck_assert_ptr_null(client_to("ipc:///tmp/tiny-nobody-is-here/broker", 50));
+    ck_assert_int_eq(error.status, TRI_UNREACHABLE);
+    ck_assert_ptr_null(client_to(tiny_broker_endpoint(old), 5000));
+    ck_assert_int_eq(error.status, TRI_VERSION);
+    tiny_broker_stop(&old);
+}
+END_TEST
+
+START_TEST(endpoints_that_cannot_be_meant_are_refused)
+{
+    ck_assert_ptr_null(client_to(NULL, 50));
+    ck_assert_int_eq(error.status, TRI_INVALID);
+    ck_assert_ptr_null(client_to(" , ", 50));
+    ck_assert_int_eq(error.status, TRI_INVALID);
+    ck_assert_ptr_null(client_to("carrier://pigeon", 50));
+    ck_assert_int_eq(error.status, TRI_INVALID);
+    ck_assert_ptr_null(client_to("tcp://192.0.2.1:7117", 50));
+    ck_assert_int_eq(error.status, TRI_DENIED);
+}
+END_TEST
+
+static void *interrupt(void *client)
+{
+    tri_client_interrupt(client);
+    return NULL;
+}
+
+START_TEST(an_interruption_ends_one_wait)
+{
+    struct tiny_broker *broker =
+        tiny_broker_start(&(struct tiny_options){ .hold_results = 1000000 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 10, 0);
+    struct tri_task_result result;
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, interrupt, client), 0);
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_CANCELLED);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(tri_batch_next(batch, 10, &result, &error), TRI_EMPTY);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(a_poll_loop_sees_everything_through_one_descriptor)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .heartbeat_ms = 10 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 30000, 30000);
+    struct pollfd fd = { .fd = tri_client_fd(client), .events = POLLIN };
+    struct tri_task_result result;
+    uint64_t got = 0;
+    enum tri_status status = TRI_OK;
+
+    while (status != TRI_CLOSED) {
+        while ((status = tri_batch_next(batch, 0, &result, &error)) == TRI_OK)
+            ck_assert_uint_eq(result.index, got++);
+        if (status == TRI_CLOSED)
+            break;
+        ck_assert_int_eq(status, TRI_EMPTY);
+        if (tri_client_process(client, 0, &error) == TRI_EMPTY)
+            ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+    }
+    ck_assert_uint_eq(got, 30000);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(lists_come_in_pages_and_unknown_questions_are_errors)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    char *json;
+
+    for (int i = 0; i < 5; i++) {
+        struct tri_batch *batch = submit_range(client, 3, 0);
+
+        tri_batch_close(&batch);
+    }
+    ck_assert_int_eq(tri_client_list(client, &json, &error), TRI_OK);
+    ck_assert_ptr_nonnull(strstr(json, "{\"batches\":[{\"number\":1,"));
+    for (int i = 1; i <= 5; i++) {
+        char part[32];
+
+        snprintf(part, sizeof(part), "{\"number\":%d,", i);
+        ck_assert_ptr_nonnull(strstr(json, part));
+    }
+    ck_assert_ptr_nonnull(strstr(json, "\"state\":\"done\""));
+    free(json);
+    ck_assert_int_eq(tri_client_show(client, 1, &json, &error), TRI_UNSUPPORTED);
+    ck_assert_int_eq(tri_client_retry(client, 1, NULL, 0, NULL, &error), TRI_UNSUPPORTED);
+    ck_assert_int_eq(tri_client_forget(client, UINT64_MAX, &error), TRI_NOTFOUND);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(options_out_of_range_are_refused_by_name)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch;
+    struct tri_batch_options options;
+    char longer[5000];
+
+    memset(longer, 'x', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    tri_batch_options_init(&options);
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.handler = longer;
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.handler = "echo";
+    options.workdir = longer;
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.workdir = NULL;
+    options.model = "magic";
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.model = "async";
+    options.reducer = "product";
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.reducer = NULL;
+    options.width = 1000001;
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.text, "width"));
+    options.width = 0;
+    options.range = true;
+    options.range_first = INT64_MAX;
+    options.range_count = 2;
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    options.name = longer;
+    ck_assert_int_eq(tri_batch_submit(client, &options, &batch, &error), TRI_INVALID);
+    ck_assert_ptr_null(batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(a_batch_may_outlive_its_client)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ 0 });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    struct tri_batch *batch = submit_range(client, 3, 0);
+    struct tri_task_result result;
+
+    tri_client_close(&client);
+    ck_assert_int_eq(tri_batch_next(batch, -1, &result, &error), TRI_CLOSED);
+    tri_batch_close(&batch);
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("library");
+
+    tcase_add_test(tcase, a_range_comes_back_in_order);
+    tcase_add_test(tcase, items_under_a_small_credit_come_back_in_order);
+    tcase_add_test(tcase, an_empty_batch_ends_at_once);
+    tcase_add_test(tcase, the_first_result_comes_before_the_last_argument_is_added);
+    tcase_add_test(tcase, the_window_is_kept_and_every_row_is_acknowledged);
+    tcase_add_test(tcase, a_sum_is_reduced_here);
+    tcase_add_test(tcase, lost_messages_and_sessions_change_no_result);
+    tcase_add_test(tcase, a_broker_that_restarts_is_found_again);
+    tcase_add_test(tcase, the_second_endpoint_serves_when_the_first_is_mute);
+    tcase_add_test(tcase, nobody_there_is_unreachable_and_an_old_broker_is_version);
+    tcase_add_test(tcase, endpoints_that_cannot_be_meant_are_refused);
+    tcase_add_test(tcase, an_interruption_ends_one_wait);
+    tcase_add_test(tcase, a_poll_loop_sees_everything_through_one_descriptor);
+    tcase_add_test(tcase, lists_come_in_pages_and_unknown_questions_are_errors);
+    tcase_add_test(tcase, options_out_of_range_are_refused_by_name);
+    tcase_add_test(tcase, a_batch_may_outlive_its_client);
+    return unit_run("client library", tcase);
+}
