@@ -7,16 +7,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* A signal that is blocked is kept even when it is ignored: in a private run only SIGTERM is
- * ours. */
-static void fill(const struct lifeline *self, sigset_t *set)
+/* SIGTERM is always ours. The other two are not when whoever started us ignores them (nohup, a
+ * shell's background), and not in a private run; they must stay unblocked then, because a blocked
+ * signal is kept even when it is ignored. */
+static void fill(sigset_t *set)
 {
+    static const int others[] = { SIGINT, SIGHUP };
+
     sigemptyset(set);
     sigaddset(set, SIGTERM);
-    if (self->owner_fd >= 0)
-        return;
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < TRI_COUNT_OF(others); i++) {
+        struct sigaction action;
+
+        if (sigaction(others[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(set, others[i]);
+    }
 }
 
 enum tri_status lifeline_open(struct lifeline *self, int private_fd, struct tri_error *error)
@@ -25,6 +30,7 @@ enum tri_status lifeline_open(struct lifeline *self, int private_fd, struct tri_
 
     *self = (struct lifeline){ .signal_fd = -1, .owner_fd = private_fd };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
     if (private_fd >= 0) {
         signal(SIGINT, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
@@ -32,7 +38,7 @@ enum tri_status lifeline_open(struct lifeline *self, int private_fd, struct tri_
             || fcntl(private_fd, F_SETFL, O_NONBLOCK) != 0)
             return tri_fail(error, TRI_SYSTEM, "descriptor %d: %s", private_fd, strerror(errno));
     }
-    fill(self, &set);
+    fill(&set);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return tri_fail(error, TRI_SYSTEM, "signals cannot be blocked: %s", strerror(errno));
     self->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -48,7 +54,7 @@ void lifeline_let_go(struct lifeline *self)
     if (self->signal_fd >= 0)
         close(self->signal_fd);
     self->signal_fd = -1;
-    fill(self, &set);
+    fill(&set);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 

@@ -10,13 +10,13 @@ static const struct {
     const char *event;
     enum tri_log_level level;
 } levels[] = {
-    { "peer.joined", TRI_LOG_INFO },     { "peer.left", TRI_LOG_INFO },
-    { "peer.lost", TRI_LOG_WARN },       { "peer.refused", TRI_LOG_WARN },
-    { "batch.accepted", TRI_LOG_INFO },  { "batch.ended", TRI_LOG_INFO },
-    { "batch.sealed", TRI_LOG_INFO },    { "batch.halted", TRI_LOG_WARN },
-    { "batch.cancelled", TRI_LOG_INFO }, { "batch.forgotten", TRI_LOG_INFO },
-    { "batch.retried", TRI_LOG_INFO },   { "task.died", TRI_LOG_WARN },
-    { "lease.expired", TRI_LOG_WARN },
+    { "session.joined", TRI_LOG_INFO }, { "session.disconnected", TRI_LOG_INFO },
+    { "session.ended", TRI_LOG_INFO },  { "batch.accepted", TRI_LOG_INFO },
+    { "batch.sealed", TRI_LOG_INFO },   { "batch.ended", TRI_LOG_INFO },
+    { "batch.halted", TRI_LOG_WARN },   { "batch.cancelled", TRI_LOG_INFO },
+    { "batch.retried", TRI_LOG_INFO },  { "batch.forgotten", TRI_LOG_INFO },
+    { "task.died", TRI_LOG_WARN },      { "lease.lost", TRI_LOG_WARN },
+    { "chunk.dropped", TRI_LOG_WARN },  { "store.unreadable", TRI_LOG_ERROR },
 };
 
 static enum tri_log_level level_of(const char *event)

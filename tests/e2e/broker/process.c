@@ -89,6 +89,8 @@ static void append(const char **arguments, const char *option, const char *value
 static void run(const char *const *arguments, int log)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     dup2(log, 1);
     dup2(log, 2);
     execv(arguments[0], (char *const *)(uintptr_t)arguments);
