@@ -136,10 +136,11 @@ static void feed_ones(struct session *self, struct batch *batch)
 
     while ((lease = first_fed(&batch->waiting)) != NULL) {
         struct host *host = next_host(self, batch);
-        uint64_t limit = feed_size(self, batch);
+        uint64_t limit;
 
         if (host == NULL)
             return;
+        limit = feed_size(self, batch);
         if (self->options.recycle_count != 0) {
             uint64_t done = host->reported + host->outstanding;
 

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define AHEAD_BYTES 65536u
+
 /* ---- one report ----------------------------------------------------------------------------- */
 
 static void set_seq(struct tri_message *message, uint64_t seq)
@@ -167,15 +169,17 @@ void reports_continue(struct session *self, struct lease *lease)
     lease->starved = false;
 }
 
-/* What is held, and as much for each task to come as those so far took. */
+/* What is held, and for the tasks to come as much as each so far took, but no more than as much
+ * again: the broker grants a wish whole or not at all, and its room is not ours alone. */
 uint64_t reports_wanted(const struct lease *lease)
 {
     uint64_t bytes = lease->used_bytes + lease->held_bytes;
+    uint64_t shortage = bytes - lease->credit_bytes;
+    uint64_t rest = (bytes / (lease->reported_count + 1) + 1) * lease->unreported.count;
 
     if (!lease->starved)
         return 0;
-    return bytes - lease->credit_bytes
-           + (bytes / (lease->reported_count + 1) + 1) * lease->unreported.count;
+    return shortage + (rest < shortage + AHEAD_BYTES ? rest : shortage + AHEAD_BYTES);
 }
 
 /* ---- from hosts ----------------------------------------------------------------------------- */
