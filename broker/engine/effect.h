@@ -13,11 +13,11 @@
 
 #include "broker/engine/event.h"
 
-#define EFFECT_MAP(X)                                                                       \
-    X(PUT, "write one row of the store")                                                    \
-    X(DELETE, "remove one row, or with `whole_batch` every row of its batch")               \
-    X(GET, "bring the payload of a row into the cache, then LOADED or LOAD_FAILED")         \
-    X(SEND, "send one message to a peer")                                                   \
+#define EFFECT_MAP(X)                                                               \
+    X(PUT, "write one row of the store")                                            \
+    X(DELETE, "remove one row, or with `whole_batch` every row of its batch")       \
+    X(GET, "bring the payload of a row into the cache, then LOADED or LOAD_FAILED") \
+    X(SEND, "send one message to a peer")                                           \
     X(TRACE, "one line for the log and for golden traces")
 
 enum effect_type {

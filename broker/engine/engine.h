@@ -46,6 +46,7 @@ struct engine_options {
     struct tri_uuid cluster; /* goes into WELCOME */
     uint64_t epoch;          /* goes into WELCOME and lease numbers */
     const char *software;    /* "trireme/0.1.0" */
+    bool payloads_stored;    /* payloads are not all in memory: GET before they are sent */
 };
 
 /* The defaults of docs/man/trireme-broker.1. */

@@ -1,0 +1,22 @@
+/* admin.h - what there is, and why: LIST SHOW EXPLAIN WORKERS PROGRESS. */
+#ifndef ENGINE_ADMIN_H
+#define ENGINE_ADMIN_H
+
+#include "common/proto/message.h"
+
+struct engine;
+struct session;
+
+void on_list(struct engine *engine, struct session *session, const struct tri_msg_list *list);
+void on_show(struct engine *engine, struct session *session, const struct tri_msg_show *show);
+void on_explain(struct engine *engine,
+                struct session *session,
+                const struct tri_msg_explain *explain);
+void on_workers(struct engine *engine,
+                struct session *session,
+                const struct tri_msg_workers *workers);
+
+/* Send the PROGRESS that is due. */
+void progress_send(struct engine *engine);
+
+#endif

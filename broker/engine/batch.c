@@ -1,0 +1,279 @@
+#include "broker/engine/state.h"
+
+#include "common/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void *copy(struct tri_bytes bytes)
+{
+    char *out = tri_alloc(bytes.size + 1, 1);
+
+    if (bytes.size != 0)
+        memcpy(out, bytes.data, bytes.size);
+    return out;
+}
+
+static void set_policy(struct batch *self, const struct tri_rec_spec *spec)
+{
+    self->source = (enum tri_source)spec->source;
+    self->retries = spec->retries;
+    self->crash_limit = spec->crash_limit != 0 ? spec->crash_limit : 1;
+    self->halt = (enum tri_halt)spec->halt;
+    self->halt_fail_count = spec->halt_fail_count;
+    self->halt_fail_percent = spec->halt_fail_percent;
+    self->priority = spec->priority;
+    self->model = spec->model;
+}
+
+static void init_sets(struct batch *self)
+{
+    tri_dlist_init(&self->pools);
+    tri_dlist_init(&self->delays);
+    tri_map_init(&self->entries);
+    tri_dlist_init(&self->attachments);
+    tri_dlist_init(&self->wanting);
+    tri_dlist_init(&self->reserve_rows);
+    tri_dlist_init(&self->berths);
+    tri_heap_init(&self->victims);
+}
+
+struct batch *batch_new(struct engine *engine,
+                        struct session *session,
+                        const struct tri_msg_submit *submit,
+                        const struct tri_rec_spec *spec)
+{
+    struct class *class = class_of(engine, spec);
+    struct batch *self;
+
+    if (class == NULL)
+        return NULL;
+    self = tri_alloc(1, sizeof(*self));
+    self->number = engine->next_number++;
+    memcpy(self->uuid.bytes, submit->batch.data, sizeof(self->uuid.bytes));
+    self->principal = session->principal;
+    self->name = copy(submit->name);
+    self->spec = copy(submit->spec);
+    self->spec_size = submit->spec.size;
+    self->generation = 1;
+    self->submitted_at = engine->now;
+    set_policy(self, spec);
+    init_sets(self);
+    class_enter(engine, class, self);
+    tri_map_put(&engine->batches, self->number, self);
+    tri_bytemap_at(&engine->uuids, submit->batch, NULL)->pointer = self;
+    tri_rangeset_add(&self->principal->numbers, self->number, 1);
+    return self;
+}
+
+static void free_pools(struct engine *engine, struct batch *self)
+{
+    while (!tri_dlist_is_empty(&self->pools)) {
+        struct pool *pool = tri_container_of(tri_dlist_pop_front(&self->pools), struct pool, node);
+
+        tri_rangeset_deinit(&pool->tasks);
+        free(pool);
+    }
+    while (!tri_dlist_is_empty(&self->delays))
+        delay_free(engine, tri_container_of(tri_dlist_first(&self->delays), struct delay, node));
+    tri_rangeset_deinit(&self->fresh.tasks);
+}
+
+static void unlink_everywhere(struct engine *engine, struct batch *self)
+{
+    struct {
+        struct tri_dlist_head *list;
+        struct tri_dlist_node *node;
+    } places[] = {
+        { &engine->touched_batches, &self->touched },
+        { &engine->seeking_batches, &self->seeking },
+        { &engine->starved_batches, &self->starved },
+        { &engine->unfed_batches, &self->unfed },
+        { &engine->ended_batches, &self->ended },
+        { &engine->progress_batches, &self->progress },
+        { &self->class->draining, &self->draining },
+    };
+
+    for (size_t i = 0; i < TRI_COUNT_OF(places); i++)
+        if (tri_dlist_is_linked(places[i].node))
+            tri_dlist_remove(places[i].list, places[i].node);
+    if (self->feeder != NULL)
+        tri_dlist_remove(&self->feeder->feeding, &self->feeding);
+}
+
+static void free_berths(struct engine *engine, struct batch *self)
+{
+    while (!tri_dlist_is_empty(&self->berths)) {
+        struct berth *berth =
+            tri_container_of(tri_dlist_first(&self->berths), struct berth, of_batch);
+
+        while (!tri_dlist_is_empty(&berth->leases))
+            lease_free(engine,
+                       tri_container_of(tri_dlist_first(&berth->leases), struct lease, node));
+        berth_destroy(engine, berth, false);
+    }
+}
+
+void batch_free(struct engine *engine, struct batch *self)
+{
+    while (!tri_dlist_is_empty(&self->attachments))
+        post_destroy(engine,
+                     tri_container_of(tri_dlist_first(&self->attachments), struct post, of_batch));
+    free_berths(engine, self);
+    unlink_everywhere(engine, self);
+    class_leave(engine, self->class, self);
+    free_pools(engine, self);
+    entry_free_all(engine, self);
+    row_free_all(engine, self);
+    stock_destroy(engine, self);
+    tri_heap_deinit(&self->victims);
+    tri_rangeset_deinit(&self->done);
+    tri_rangeset_deinit(&self->dead);
+    tri_rangeset_deinit(&self->cancelled);
+    tri_rangeset_deinit(&self->settled);
+    tri_rangeset_deinit(&self->unfolded);
+    free(self->name);
+    free(self->spec);
+    free(self->reason);
+    free(self);
+}
+
+void batch_forget(struct engine *engine, struct batch *self)
+{
+    struct tri_bytes uuid = { self->uuid.bytes, sizeof(self->uuid.bytes) };
+
+    out_trace(&engine->out, "batch.forgotten batch=%llu", (unsigned long long)self->number);
+    out_delete_batch(&engine->out, self->number);
+    tri_map_remove(&engine->batches, self->number);
+    tri_bytemap_remove(&engine->uuids, uuid);
+    tri_rangeset_remove(&self->principal->numbers, self->number, 1);
+    batch_free(engine, self);
+}
+
+struct batch *batch_find(struct engine *engine,
+                         struct session *session,
+                         uint64_t number,
+                         uint64_t request)
+{
+    struct batch *batch = tri_map_find(&engine->batches, number);
+
+    if (batch != NULL && batch->principal == session->principal)
+        return batch;
+    out_error(engine, session, request, TRI_NOTFOUND, "there is no batch %llu",
+              (unsigned long long)number);
+    return NULL;
+}
+
+void batch_put(struct engine *engine, struct batch *self)
+{
+    tri_buffer_clear(&engine->scratch);
+    stored_batch(engine, self, &engine->scratch);
+    out_put(&engine->out, (struct store_key){ STORE_BATCH, self->number, 0 },
+            tri_buffer_bytes(&engine->scratch));
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+void batch_touch(struct engine *engine, struct batch *self)
+{
+    if (!tri_dlist_is_linked(&self->touched))
+        tri_dlist_push_back(&engine->touched_batches, &self->touched);
+}
+
+void batch_gain(struct engine *engine, struct batch *self)
+{
+    self->gained = true;
+    batch_touch(engine, self);
+}
+
+void batch_set_reason(struct batch *self, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    free(self->reason);
+    self->reason = copy(tri_bytes_of(text));
+}
+
+void batch_clear_reason(struct batch *self)
+{
+    free(self->reason);
+    self->reason = NULL;
+}
+
+const char *batch_state_text(uint64_t state)
+{
+    static const char *const texts[] = {
+#define X(name, code, text) [code] = (text),
+        TRI_BATCH_STATE_MAP(X)
+#undef X
+    };
+
+    return state < TRI_COUNT_OF(texts) ? texts[state] : "?";
+}
+
+void batch_set_feeder(struct engine *engine, struct batch *self, struct session *session)
+{
+    if (self->feeder == session && session != NULL)
+        return;
+    if (self->feeder != NULL)
+        tri_dlist_remove(&self->feeder->feeding, &self->feeding);
+    self->feeder = session;
+    if (session != NULL)
+        tri_dlist_push_back(&session->feeding, &self->feeding);
+    if (session == NULL && !self->sealed && !tri_dlist_is_linked(&self->unfed)) {
+        self->unfed_at = engine->now;
+        tri_dlist_push_back(&engine->unfed_batches, &self->unfed);
+    }
+    if (session != NULL && tri_dlist_is_linked(&self->unfed))
+        tri_dlist_remove(&engine->unfed_batches, &self->unfed);
+}
+
+void batch_seal(struct engine *engine, struct batch *self, const char *reason)
+{
+    if (self->sealed)
+        return;
+    self->sealed = true;
+    if (self->state == TRI_BATCH_OPEN)
+        self->state = TRI_BATCH_RUNNING;
+    if (reason != NULL)
+        batch_set_reason(self, "%s", reason);
+    batch_set_feeder(engine, self, NULL);
+    if (self->stock != NULL)
+        stock_seal(engine, self);
+    batch_put(engine, self);
+    batch_touch(engine, self);
+}
+
+void batch_expire_unfed(struct engine *engine)
+{
+    while (!tri_dlist_is_empty(&engine->unfed_batches)) {
+        struct batch *batch =
+            tri_container_of(tri_dlist_first(&engine->unfed_batches), struct batch, unfed);
+
+        if (engine->now - batch->unfed_at < engine->options.limits.open_grace_ms)
+            break;
+        tri_dlist_remove(&engine->unfed_batches, &batch->unfed);
+        out_trace(&engine->out, "batch.sealed batch=%llu why=client_lost",
+                  (unsigned long long)batch->number);
+        batch_seal(engine, batch, "client_lost");
+    }
+}
+
+void batch_expire_ended(struct engine *engine)
+{
+    while (!tri_dlist_is_empty(&engine->ended_batches)) {
+        struct batch *batch =
+            tri_container_of(tri_dlist_first(&engine->ended_batches), struct batch, ended);
+
+        if (engine->now - batch->ended_at < engine->options.limits.retention_ms)
+            break;
+        batch_forget(engine, batch);
+    }
+}

@@ -1,0 +1,235 @@
+#include "broker/engine/state.h"
+
+/* Less append credit than this at a time is not worth a message. */
+#define APPEND_GRANT_BYTES_MIN (UINT64_C(64) << 10)
+
+/* Batches that are looked at when memory comes free, in one step. */
+#define STARVED_TRIES_MAX 16
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+uint64_t memory_free(const struct engine *engine)
+{
+    const struct memory *memory = &engine->memory;
+
+    return minus(engine->options.limits.memory_bytes_max, memory->chunk_bytes + memory->row_bytes
+                                                              + memory->granted_bytes
+                                                              + memory->reserved_bytes);
+}
+
+void memory_freed(struct engine *engine)
+{
+    engine->memory_freed = true;
+}
+
+void credit_starve(struct engine *engine, struct batch *batch)
+{
+    if (!tri_dlist_is_linked(&batch->starved))
+        tri_dlist_push_back(&engine->starved_batches, &batch->starved);
+}
+
+void memory_serve(struct engine *engine)
+{
+    size_t tries = engine->starved_batches.count < STARVED_TRIES_MAX ? engine->starved_batches.count
+                                                                     : STARVED_TRIES_MAX;
+
+    engine->memory_freed = false;
+    while (tries-- > 0 && memory_free(engine) != 0) {
+        struct batch *batch =
+            tri_container_of(tri_dlist_pop_front(&engine->starved_batches), struct batch, starved);
+
+        if (!batch->sealed && batch->stock != NULL)
+            credit_append(engine, batch);
+        batch_gain(engine, batch);
+    }
+}
+
+bool memory_is_short(const struct engine *engine, const struct batch *batch)
+{
+    return credit_tasks(engine, batch, memory_free(engine)) == 0;
+}
+
+/* ---- append credit -------------------------------------------------------------------------- */
+
+/* Chunks and grants may take three quarters of the memory. */
+static uint64_t append_room(const struct engine *engine)
+{
+    uint64_t max = engine->options.limits.memory_bytes_max;
+
+    return least(memory_free(engine),
+                 minus(max - max / 4, engine->memory.chunk_bytes + engine->memory.granted_bytes));
+}
+
+/* A new batch starts with room for one item of any size, a busy one earns more. */
+static uint64_t append_wish(const struct engine *engine, const struct stock *stock)
+{
+    const struct engine_limits *limits = &engine->options.limits;
+    uint64_t unused = stock->credit_bytes - stock->appended_bytes;
+    uint64_t start = limits->item_bytes_max + APPEND_GRANT_BYTES_MIN;
+    uint64_t target = stock->appended_bytes * 2 > start ? stock->appended_bytes * 2 : start;
+
+    return least(minus(limits->batch_bytes_max, stock->live_bytes + unused), minus(target, unused));
+}
+
+void credit_append(struct engine *engine, struct batch *batch)
+{
+    struct stock *stock = batch->stock;
+    uint64_t wish = append_wish(engine, stock);
+    uint64_t grant;
+
+    if (wish == 0 || batch->sealed)
+        return;
+    if (append_room(engine) < wish)
+        stock_reclaim(engine, wish);
+    grant = least(wish, append_room(engine));
+    if (grant < wish && grant < APPEND_GRANT_BYTES_MIN) {
+        credit_starve(engine, batch);
+        return;
+    }
+    stock->credit_bytes += grant;
+    engine->memory.granted_bytes += grant;
+    batch_touch(engine, batch);
+}
+
+bool credit_append_is_news(const struct engine *engine, const struct batch *batch)
+{
+    const struct stock *stock = batch->stock;
+    uint64_t step = engine->options.limits.batch_bytes_max / 8;
+
+    if (batch->feeder == NULL || batch->sealed || stock->credit_bytes == stock->told_bytes)
+        return false;
+    return stock->credit_bytes - stock->told_bytes >= step
+           || stock->told_bytes - stock->appended_bytes < step;
+}
+
+/* ---- result room ---------------------------------------------------------------------------- */
+
+uint64_t credit_room(const struct engine *engine, const struct batch *batch)
+{
+    const struct post *owner = post_owner(batch);
+    uint64_t room = memory_free(engine);
+
+    if (owner == NULL)
+        return room;
+    return least(room, minus(owner->window_bytes, batch->row_bytes + batch->reserved_bytes));
+}
+
+/* The mean so far and a quarter. */
+static double bytes_per_task(const struct engine *engine, const struct batch *batch)
+{
+    if (batch->result_tasks == 0)
+        return (double)engine->options.limits.result_bytes_guess;
+    return (double)batch->result_bytes * 1.25 / (double)batch->result_tasks;
+}
+
+uint64_t credit_tasks(const struct engine *engine, const struct batch *batch, uint64_t room)
+{
+    double tasks = (double)room / bytes_per_task(engine, batch);
+
+    return tasks < (double)INT64_MAX ? (uint64_t)tasks : (uint64_t)INT64_MAX;
+}
+
+uint64_t credit_need(const struct engine *engine, const struct batch *batch, uint64_t count)
+{
+    double bytes = (double)count * bytes_per_task(engine, batch);
+
+    return bytes < (double)(INT64_MAX / 4) ? (uint64_t)bytes + 1 : (uint64_t)INT64_MAX / 4;
+}
+
+bool credit_reserve_is_free(struct batch *batch)
+{
+    if (batch->reserve_leased || post_owner(batch) == NULL)
+        return false;
+    return !row_reserve_blocks(batch, batch_oldest(batch));
+}
+
+void credit_reserve(struct engine *engine, struct lease *lease, uint64_t bytes)
+{
+    lease->reserved_bytes += bytes;
+    lease->batch->reserved_bytes += bytes;
+    engine->memory.reserved_bytes += bytes;
+}
+
+void credit_release(struct engine *engine, struct lease *lease, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    lease->reserved_bytes -= bytes;
+    lease->batch->reserved_bytes -= bytes;
+    engine->memory.reserved_bytes -= bytes;
+    memory_freed(engine);
+}
+
+/* ---- CREDIT on demand ----------------------------------------------------------------------- */
+
+void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes)
+{
+    struct batch *batch = lease->batch;
+
+    lease->wanted_bytes = bytes;
+    if (bytes == 0) {
+        if (tri_dlist_is_linked(&lease->wanting))
+            tri_dlist_remove(&batch->wanting, &lease->wanting);
+        return;
+    }
+    if (!tri_dlist_is_linked(&lease->wanting))
+        tri_dlist_push_back(&batch->wanting, &lease->wanting);
+    batch_touch(engine, batch);
+}
+
+static void grant(struct engine *engine, struct lease *lease)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_CREDIT };
+
+    message.credit.lease = lease->number;
+    message.credit.result_bytes = lease->wanted_bytes;
+    if (!out_send(engine, lease->berth->worker->session, &message, false))
+        return;
+    credit_want(engine, lease, 0);
+}
+
+/* The lease with the oldest undone task gets its wish even without room. The reserve is with the
+ * lease until its next row, and then with that row. */
+static void serve_oldest(struct engine *engine, struct batch *batch)
+{
+    uint64_t oldest = batch_oldest(batch);
+
+    tri_dlist_foreach(&batch->wanting, node)
+    {
+        struct lease *lease = tri_container_of(node, struct lease, wanting);
+
+        if (!tri_rangeset_contains(&lease->undone, oldest))
+            continue;
+        lease->on_reserve = true;
+        batch->reserve_leased = true;
+        grant(engine, lease);
+        return;
+    }
+}
+
+void credit_serve(struct engine *engine, struct batch *batch)
+{
+    tri_dlist_foreach(&batch->wanting, node)
+    {
+        struct lease *lease = tri_container_of(node, struct lease, wanting);
+
+        if (credit_room(engine, batch) < lease->wanted_bytes)
+            break;
+        credit_reserve(engine, lease, lease->wanted_bytes);
+        grant(engine, lease);
+    }
+    if (!tri_dlist_is_empty(&batch->wanting) && credit_reserve_is_free(batch))
+        serve_oldest(engine, batch);
+    if (!tri_dlist_is_empty(&batch->wanting) && memory_is_short(engine, batch))
+        credit_starve(engine, batch);
+}

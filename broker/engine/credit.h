@@ -1,0 +1,69 @@
+/* credit.h - room: for items in the broker, for results in the broker and at the client.
+ *
+ * APPEND credit: the bytes that a client may have sent in all. It is promised memory: what has been
+ * granted and not used counts as taken. Items take at most three quarters of the memory, so that
+ * results always find room.
+ * Result room: every lease reserves what its results are expected to need, in the window of the
+ * batch's owner and in memory. Where there is none, only the oldest undone task is leased, on a
+ * reserve of its own; the reserve is free again when its row is acknowledged, or when that row
+ * cannot be because it also covers younger tasks.
+ */
+#ifndef ENGINE_CREDIT_H
+#define ENGINE_CREDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+struct batch;
+struct lease;
+
+/* Bytes of payload that are kept or promised (limits.memory_bytes_max). */
+struct memory {
+    uint64_t chunk_bytes;
+    uint64_t row_bytes;
+    uint64_t granted_bytes;  /* append credit given and not used */
+    uint64_t reserved_bytes; /* room of leases for their results */
+};
+
+uint64_t memory_free(const struct engine *engine);
+
+/* Something was freed: who waits for memory is looked at before the step ends. */
+void memory_freed(struct engine *engine);
+
+/* The batch cannot lease, or cannot take items, for want of memory. */
+void credit_starve(struct engine *engine, struct batch *batch);
+
+/* Not even the result of one task fits. */
+bool memory_is_short(const struct engine *engine, const struct batch *batch);
+
+/* Let those who wait for memory try, a few in the order in which they came. */
+void memory_serve(struct engine *engine);
+
+/* Grow the append credit of an open batch as far as limits and memory allow. */
+void credit_append(struct engine *engine, struct batch *batch);
+
+/* True when the client should hear of the credit that has grown. */
+bool credit_append_is_news(const struct engine *engine, const struct batch *batch);
+
+/* Bytes that new leases of the batch may reserve now. */
+uint64_t credit_room(const struct engine *engine, const struct batch *batch);
+
+/* How many tasks' results fit in `room`, and the room that `count` tasks need. */
+uint64_t credit_tasks(const struct engine *engine, const struct batch *batch, uint64_t room);
+uint64_t credit_need(const struct engine *engine, const struct batch *batch, uint64_t count);
+
+/* True when the oldest undone task may be leased beyond all room. */
+bool credit_reserve_is_free(struct batch *batch);
+
+/* A worker needs `bytes` more for the results of a lease (0: no more). */
+void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes);
+
+/* Grant what is wanted while there is room. */
+void credit_serve(struct engine *engine, struct batch *batch);
+
+/* Reserve or give back result room of a lease. */
+void credit_reserve(struct engine *engine, struct lease *lease, uint64_t bytes);
+void credit_release(struct engine *engine, struct lease *lease, uint64_t bytes);
+
+#endif

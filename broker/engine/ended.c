@@ -1,0 +1,190 @@
+/* ended.c - tasks that did not succeed: charged, tried again, or dead.
+ *
+ * A failure, timeout or too large value uses up a retry and waits; a crash uses up one of
+ * crash_limit runs and is run again alone. Only what the lease still holds, and only its own
+ * attempt, counts. */
+#include "broker/engine/state.h"
+
+#include "common/assert.h"
+#include "common/backoff.h"
+
+/* What becomes of the tasks of one ENDED. */
+struct verdict {
+    struct tri_rangeset failed;  /* wait and try again */
+    struct tri_rangeset crashed; /* try again alone */
+    struct tri_rangeset given_back;
+    struct tri_rangeset dead;
+    struct tri_buffer entries; /* of the dead, for their row */
+    struct grade after_failure;
+    struct grade after_crash;
+    uint64_t wait_ms;
+    uint64_t wall_us;
+    uint64_t cpu_us;
+    uint64_t model;
+};
+
+static void verdict_init(struct engine *engine, struct verdict *self, const struct grade *grade)
+{
+    struct tri_backoff backoff = { engine->options.limits.backoff_ms_min,
+                                   engine->options.limits.backoff_ms_max };
+
+    *self = (struct verdict){ 0 };
+    self->after_failure = (struct grade){ grade->failures + 1, grade->crashes, 0, 0 };
+    self->after_crash = (struct grade){ grade->failures, grade->crashes + 1, 0, 0 };
+    self->wait_ms = tri_backoff_ms(&backoff, self->after_failure.failures, &engine->prng);
+}
+
+static void verdict_deinit(struct verdict *self)
+{
+    tri_rangeset_deinit(&self->failed);
+    tri_rangeset_deinit(&self->crashed);
+    tri_rangeset_deinit(&self->given_back);
+    tri_rangeset_deinit(&self->dead);
+    tri_buffer_deinit(&self->entries);
+}
+
+static bool is_charged(const struct tri_rec_entry *entry)
+{
+    return (entry->flags & TRI_ENTRY_UNCHARGED) == 0 && entry->outcome != TRI_OUTCOME_OK
+           && entry->outcome != TRI_OUTCOME_CANCELLED;
+}
+
+static bool is_final(const struct batch *batch,
+                     const struct verdict *verdict,
+                     const struct tri_rec_entry *entry)
+{
+    if (batch->halting || batch->cancelling)
+        return true;
+    if (entry->outcome == TRI_OUTCOME_CRASHED)
+        return verdict->after_crash.crashes >= batch->crash_limit;
+    return verdict->after_failure.failures > batch->retries;
+}
+
+static void judge(struct engine *engine,
+                  struct batch *batch,
+                  struct verdict *verdict,
+                  const struct tri_rec_entry *entry)
+{
+    bool crashed = entry->outcome == TRI_OUTCOME_CRASHED;
+    bool dead = is_final(batch, verdict, entry);
+    const struct grade *grade = crashed ? &verdict->after_crash : &verdict->after_failure;
+
+    if (!is_charged(entry)) {
+        tri_rangeset_add(&verdict->given_back, entry->index, 1);
+        return;
+    }
+    entry_note(engine, batch, entry, grade, crashed || dead ? 0 : verdict->wait_ms, dead);
+    if (dead) {
+        tri_rangeset_add(&verdict->dead, entry->index, 1);
+        tri_record_encode(TRI_RECORD_ENTRY, entry, &verdict->entries);
+    } else {
+        tri_rangeset_add(crashed ? &verdict->crashed : &verdict->failed, entry->index, 1);
+    }
+}
+
+static void read_entries(struct engine *engine,
+                         struct session *session,
+                         struct lease *lease,
+                         struct tri_list list,
+                         struct verdict *verdict)
+{
+    struct tri_rec_entry entry;
+
+    while (tri_list_next(&list, TRI_RECORD_ENTRY, &entry)) {
+        struct tri_range task = { entry.index, 1 };
+
+        if (entry.attempts != grade_attempt(&lease->grade) || lease_take(engine, lease, task) == 0)
+            continue;
+        entry.worker = tri_bytes_of(session->name);
+        verdict->wall_us += entry.wall_us;
+        verdict->cpu_us += entry.cpu_us;
+        verdict->model = entry.model;
+        judge(engine, lease->batch, verdict, &entry);
+    }
+}
+
+static void add_entries_row(struct engine *engine,
+                            struct batch *batch,
+                            struct tri_bytes worker,
+                            const struct tri_rangeset *tasks,
+                            struct tri_list list,
+                            bool on_reserve)
+{
+    struct tri_rec_entries entries = { list };
+    struct tri_buffer body = { 0 };
+
+    tri_record_encode(TRI_RECORD_ENTRIES, &entries, &body);
+    tri_assert(!body.failed);
+    batch_add_dead(engine, batch, tasks);
+    row_add(engine, batch, TRI_ROW_ENTRIES, worker, tasks, tri_buffer_bytes(&body), -1, on_reserve);
+    tri_buffer_deinit(&body);
+}
+
+void bury_tasks(struct engine *engine,
+                struct batch *batch,
+                const struct tri_rec_entry *entry,
+                const struct tri_rangeset *tasks)
+{
+    struct tri_buffer list = { 0 };
+
+    tri_record_encode(TRI_RECORD_ENTRY, entry, &list);
+    add_entries_row(engine, batch, entry->worker, tasks, tri_list_of(&list, 1), false);
+    tri_buffer_deinit(&list);
+}
+
+static void bury(struct engine *engine,
+                 struct session *session,
+                 struct batch *batch,
+                 const struct verdict *verdict,
+                 bool on_reserve)
+{
+    uint64_t count = tri_rangeset_count(&verdict->dead);
+
+    if (count == 0)
+        return;
+    session->worker->tasks_failed += count;
+    add_entries_row(engine, batch, tri_bytes_of(session->name), &verdict->dead,
+                    tri_list_of(&verdict->entries, count), on_reserve);
+    out_trace(&engine->out, "task.died batch=%llu worker=%s tasks=%llu",
+              (unsigned long long)batch->number, session->name, (unsigned long long)count);
+}
+
+static void carry_out(struct engine *engine,
+                      struct session *session,
+                      struct lease *lease,
+                      const struct verdict *verdict)
+{
+    struct batch *batch = lease->batch;
+    bool on_reserve = lease->on_reserve && !tri_rangeset_is_empty(&verdict->dead);
+
+    if (on_reserve) {
+        lease->on_reserve = false;
+        batch->reserve_leased = false;
+    }
+    report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
+                   verdict->model);
+    batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
+    delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);
+    delay_new(engine, batch, &lease->grade, &verdict->given_back,
+              engine->options.limits.backoff_ms_min);
+    bury(engine, session, batch, verdict, on_reserve);
+}
+
+void on_ended(struct engine *engine, struct session *session, const struct tri_msg_ended *ended)
+{
+    struct lease *lease;
+    struct verdict verdict;
+
+    if (!report_is_next(engine, session, ended->seq))
+        return;
+    lease = lease_find(engine, session->worker, ended->lease);
+    if (lease != NULL && lease->batch->number == ended->number
+        && lease->generation == ended->generation) {
+        verdict_init(engine, &verdict, &lease->grade);
+        read_entries(engine, session, lease, ended->entries, &verdict);
+        carry_out(engine, session, lease, &verdict);
+        verdict_deinit(&verdict);
+        lease_settle(engine, &lease);
+    }
+    report_take(engine, session, ended->seq);
+}

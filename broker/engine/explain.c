@@ -1,0 +1,122 @@
+/* explain.c - why a batch is where it is, worker by worker: every decision leaves its reason. */
+#include "broker/engine/admin.h"
+#include "broker/engine/state.h"
+
+#include <stdio.h>
+
+#define LINES_MAX 1000
+
+struct lines {
+    struct tri_buffer *out;
+    size_t count;
+};
+
+static void add(struct lines *lines, const char *text)
+{
+    struct tri_rec_text line = { tri_bytes_of(text) };
+
+    if (lines->count >= LINES_MAX)
+        return;
+    tri_record_encode(TRI_RECORD_TEXT, &line, lines->out);
+    lines->count++;
+}
+
+/* ---- the batch ------------------------------------------------------------------------------ */
+
+static const char *why_not_leased(struct engine *engine, struct batch *batch)
+{
+    if (batch_has_ended(batch))
+        return "has ended";
+    if (batch->halting || batch->cancelling)
+        return "is being stopped";
+    if (engine->stopping)
+        return "the broker is stopping";
+    if (batch->pending == 0)
+        return batch->leased != 0 ? "everything that may run is leased" : "nothing is pending";
+    if (tri_dlist_is_empty(&batch->class->links))
+        return "no worker here offers its handler and labels";
+    if (!batch_is_ready(engine, batch))
+        return memory_is_short(engine, batch) ? "the broker has no room for results"
+                                              : "the result window of its client is full";
+    return "is ready: waits for free oars";
+}
+
+static void explain_batch(struct engine *engine, struct batch *batch, struct lines *lines)
+{
+    char text[900];
+
+    snprintf(text, sizeof(text),
+             "batch %llu: %s; %llu pending, %llu delayed, %llu leased; %s%s%.512s",
+             (unsigned long long)batch->number, batch_state_text(batch->state),
+             (unsigned long long)batch->pending, (unsigned long long)batch->delayed,
+             (unsigned long long)batch->leased, why_not_leased(engine, batch),
+             batch->reason != NULL ? "; " : "", batch->reason != NULL ? batch->reason : "");
+    add(lines, text);
+    if (batch->task_ns != 0) {
+        snprintf(
+            text, sizeof(text), "a task takes about %.3f ms; results take about %.1f bytes each",
+            (double)batch->task_ns / 1e6,
+            batch->result_tasks != 0 ? (double)batch->result_bytes / (double)batch->result_tasks
+                                     : 0.0);
+        add(lines, text);
+    }
+}
+
+/* ---- its workers ---------------------------------------------------------------------------- */
+
+static void explain_berth(const struct berth *berth, struct lines *lines)
+{
+    char text[1200];
+
+    snprintf(text, sizeof(text), "worker %s: %llu oars (%s), %llu tasks leased: %s%s%.508s",
+             berth->worker->session->name, (unsigned long long)berth->width,
+             tri_model_text(berth->model), (unsigned long long)berth->leased, berth->why,
+             berth->reason != NULL ? "; it says: " : "",
+             berth->reason != NULL ? berth->reason : "");
+    add(lines, text);
+}
+
+static void explain_stranger(const struct batch *batch,
+                             const struct worker *worker,
+                             struct lines *lines)
+{
+    char text[300];
+    char buffer[160];
+    const char *mismatch = class_mismatch(batch->class, worker, buffer, sizeof(buffer));
+    const char *why = mismatch;
+
+    if (why == NULL && !worker->session->connected)
+        why = "is not connected now";
+    if (why == NULL)
+        why = worker->appetite == WORKER_FULL ? "is busy with other batches"
+                                              : "could serve it and has not been needed";
+    snprintf(text, sizeof(text), "worker %s: %s", worker->session->name, why);
+    add(lines, text);
+}
+
+void on_explain(struct engine *engine,
+                struct session *session,
+                const struct tri_msg_explain *explain)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_EXPLAINED };
+    struct batch *batch = batch_find(engine, session, explain->number, explain->request);
+    struct lines lines = { &engine->scratch, 0 };
+
+    if (batch == NULL)
+        return;
+    tri_buffer_clear(&engine->scratch);
+    explain_batch(engine, batch, &lines);
+    tri_dlist_foreach(&engine->workers, node)
+    {
+        const struct worker *worker = tri_container_of(node, struct worker, node);
+        const struct berth *berth = berth_find(worker, batch);
+
+        if (berth != NULL)
+            explain_berth(berth, &lines);
+        else if (!batch_has_ended(batch))
+            explain_stranger(batch, worker, &lines);
+    }
+    message.explained.request = explain->request;
+    message.explained.lines = tri_list_of(&engine->scratch, lines.count);
+    out_send(engine, session, &message, true);
+}

@@ -1,0 +1,135 @@
+/* feed.c - give a worker what it should do next. */
+#include "broker/engine/state.h"
+
+/* BATCH messages whose OARS are awaited from one worker. */
+#define ASKED_MAX 16
+
+/* Batches that are of no use to a worker are passed over, so many at a time. */
+#define PASSED_MAX 32
+
+/* Leases of one worker: all fit into one HEARTBEAT. */
+#define LEASES_MAX 16384
+
+enum outcome { TOOK, PASSED };
+
+static enum outcome pass(struct berth *berth, const char *why)
+{
+    berth->why = why;
+    return PASSED;
+}
+
+/* Tasks that wait: pending ones, or ones that could be stolen. */
+static uint64_t waiting(const struct batch *batch)
+{
+    const struct tri_heap_node *most = tri_heap_peek(&batch->victims);
+
+    if (batch->pending != 0 || most == NULL)
+        return batch->pending;
+    return berth_excess(tri_container_of(most, struct berth, victim));
+}
+
+bool feed_ask(struct engine *engine, struct worker *worker, struct batch *batch)
+{
+    if (worker->asked >= ASKED_MAX || batch->asked_oars >= waiting(batch))
+        return false;
+    berth_ask(engine, worker, batch);
+    return true;
+}
+
+/* The reserve lease: the oldest undone task alone. */
+static enum outcome lease_oldest(struct engine *engine, struct berth *berth, struct pool *pool)
+{
+    struct batch *batch = berth->batch;
+    struct tri_range oldest = { batch_oldest(batch), 1 };
+
+    if (!tri_rangeset_contains(&pool->tasks, oldest.first) || !credit_reserve_is_free(batch))
+        return pass(berth, "the result window is full");
+    lease_new(engine, berth, pool, oldest, engine->options.limits.item_bytes_max, true);
+    berth->why = "has the oldest task: the result window is full";
+    return TOOK;
+}
+
+static enum outcome lease_some(struct engine *engine,
+                               struct berth *berth,
+                               struct pool *pool,
+                               struct size size)
+{
+    struct batch *batch = berth->batch;
+    uint64_t fitting = credit_tasks(engine, batch, credit_room(engine, batch));
+    struct tri_range range;
+
+    if (fitting == 0)
+        return lease_oldest(engine, berth, pool);
+    tri_rangeset_next(&pool->tasks, 0, &range);
+    if (size.count < range.count)
+        range.count = size.count;
+    if (fitting < range.count)
+        range.count = fitting;
+    if (batch->stock != NULL)
+        range.count =
+            stock_cut(batch->stock, range.first, range.count, engine->options.payloads_stored);
+    if (range.count > berth->width && berth->growth < range.count * 2)
+        berth->growth = range.count * 2;
+    lease_new(engine, berth, pool, range, credit_need(engine, batch, range.count), false);
+    berth->why = size.why;
+    return TOOK;
+}
+
+static enum outcome serve(struct engine *engine, struct worker *worker, struct batch *batch)
+{
+    struct berth *berth = berth_find(worker, batch);
+    struct pool *pool;
+    struct size size;
+
+    if (berth == NULL) {
+        feed_ask(engine, worker, batch);
+        return PASSED;
+    }
+    if (berth->state != BERTH_MANNED || berth->width == 0)
+        return PASSED;
+    pool = batch_first_pool(batch, worker->suspects != 0);
+    if (pool == NULL)
+        return pass(berth, "has one suspect already");
+    size = size_lease(engine, berth, pool);
+    if (size.count == 0)
+        return pass(berth, size.why);
+    return lease_some(engine, berth, pool, size);
+}
+
+static enum worker_appetite appetite(const struct engine *engine, const struct worker *worker)
+{
+    if (!worker->session->connected || engine->stopping || worker->leases >= LEASES_MAX)
+        return WORKER_FULL;
+    if (worker_free(worker) != 0)
+        return WORKER_HUNGRY;
+    if (worker->queue_ns < engine->options.limits.lease_target_ms * 1000000 / 2)
+        return WORKER_ROOMY;
+    return WORKER_FULL;
+}
+
+void feed(struct engine *engine, struct worker *worker)
+{
+    struct batch *passed[PASSED_MAX];
+    size_t count = 0;
+    enum worker_appetite before = worker->appetite;
+
+    while (appetite(engine, worker) != WORKER_FULL && count < PASSED_MAX) {
+        struct batch *batch = fair_pick(worker);
+
+        if (batch == NULL)
+            break;
+        if (serve(engine, worker, batch) == PASSED) {
+            fair_unlink(batch);
+            passed[count++] = batch;
+        } else if (!batch_is_ready(engine, batch)) {
+            fair_unlink(batch);
+        }
+    }
+    while (count != 0)
+        fair_show(passed[--count]);
+    if (appetite(engine, worker) == WORKER_HUNGRY)
+        steal_for(engine, worker);
+    worker->appetite = appetite(engine, worker);
+    if (worker->appetite != before)
+        class_place_worker(worker);
+}

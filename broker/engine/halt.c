@@ -1,0 +1,75 @@
+/* halt.c - a batch that stops early because too much of it fails, or nobody can run it. */
+#include "broker/engine/state.h"
+
+#include <stdio.h>
+
+/* Percentages of an open batch say little before it has so many tasks. */
+#define OPEN_COUNT_MIN 100
+
+/* Ask back what has not been started; what runs may end. */
+static void revoke_all(struct engine *engine, struct batch *batch)
+{
+    tri_dlist_foreach(&batch->berths, node)
+    {
+        struct berth *berth = tri_container_of(node, struct berth, of_batch);
+
+        tri_dlist_foreach(&berth->leases, lease_node)
+        {
+            struct lease *lease = tri_container_of(lease_node, struct lease, node);
+
+            lease_revoke(engine, lease, (struct tri_range){ lease->first, lease->count });
+        }
+    }
+}
+
+void halt_batch(struct engine *engine, struct batch *batch, enum tri_halt how, const char *reason)
+{
+    if (batch->halting || batch->cancelling || batch_has_ended(batch))
+        return;
+    batch->halting = true;
+    batch_set_reason(batch, "%s", reason);
+    out_trace(&engine->out, "batch.halted batch=%llu", (unsigned long long)batch->number);
+    batch_seal(engine, batch, NULL);
+    cancel_rest(engine, batch, how == TRI_HALT_NOW);
+    if (how == TRI_HALT_SOON)
+        revoke_all(engine, batch);
+    batch_put(engine, batch);
+    batch_touch(engine, batch);
+}
+
+void halt_if_due(struct engine *engine, struct batch *batch)
+{
+    uint64_t dead = tri_rangeset_count(&batch->dead);
+    char reason[160];
+
+    if (batch->halt == TRI_HALT_NEVER || dead == 0)
+        return;
+    if (batch->halt_fail_count != 0 && dead >= batch->halt_fail_count) {
+        snprintf(reason, sizeof(reason), "halted: %llu tasks failed", (unsigned long long)dead);
+        halt_batch(engine, batch, batch->halt, reason);
+    } else if (batch->halt_fail_percent != 0 && (batch->sealed || batch->count >= OPEN_COUNT_MIN)
+               && (double)dead * 100 >= (double)batch->halt_fail_percent * (double)batch->count) {
+        snprintf(reason, sizeof(reason), "halted: %llu of %llu tasks failed",
+                 (unsigned long long)dead, (unsigned long long)batch->count);
+        halt_batch(engine, batch, batch->halt, reason);
+    }
+}
+
+void halt_if_refused(struct engine *engine, struct batch *batch)
+{
+    char reason[640];
+    const char *why = "";
+
+    if (batch->refusals == 0 || batch->refusals < batch->class->links.count || batch->leased != 0
+        || batch_has_ended(batch))
+        return;
+    tri_dlist_foreach(&batch->berths, node)
+    {
+        const struct berth *berth = tri_container_of(node, struct berth, of_batch);
+
+        if (berth->reason != NULL)
+            why = berth->reason;
+    }
+    snprintf(reason, sizeof(reason), "every worker refused it: %.400s", why);
+    halt_batch(engine, batch, TRI_HALT_NOW, reason);
+}

@@ -1,0 +1,223 @@
+#include "broker/engine/state.h"
+
+#include "common/assert.h"
+
+#include <stdlib.h>
+
+static struct store_key row_key(const struct batch *batch, uint64_t id)
+{
+    return (struct store_key){ STORE_ROW, batch->number, id };
+}
+
+size_t row_ranges(const struct tri_rangeset *set, uint64_t from, size_t max, struct tri_buffer *out)
+{
+    struct tri_range range;
+    size_t count = 0;
+
+    tri_buffer_clear(out);
+    for (uint64_t at = from; count < max && tri_rangeset_next(set, at, &range); count++) {
+        tri_buffer_append(out, &range, sizeof(range));
+        at = range.first + range.count;
+    }
+    tri_assert(!out->failed);
+    return count;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void push(struct batch *batch, struct row *row)
+{
+    size_t used = (size_t)(batch->row_next - batch->row_base);
+
+    if (used == batch->row_capacity) {
+        batch->row_capacity = batch->row_capacity != 0 ? batch->row_capacity * 2 : 4;
+        batch->rows = tri_realloc(batch->rows, batch->row_capacity, sizeof(struct row *));
+    }
+    batch->rows[used] = row;
+    batch->row_next++;
+}
+
+/* Rows acknowledged at the front make room; moved at most once per row, on average. */
+static void trim(struct batch *batch)
+{
+    size_t used = (size_t)(batch->row_next - batch->row_base);
+    size_t gone = 0;
+
+    while (gone < used && batch->rows[gone] == NULL)
+        gone++;
+    if (gone < used && (gone < 64 || gone < used / 2))
+        return;
+    memmove(batch->rows, batch->rows + gone, (used - gone) * sizeof(struct row *));
+    batch->row_base += gone;
+}
+
+struct row *row_find(const struct batch *batch, uint64_t id)
+{
+    if (id < batch->row_base || id >= batch->row_next)
+        return NULL;
+    return batch->rows[id - batch->row_base];
+}
+
+/* ---- make ----------------------------------------------------------------------------------- */
+
+static void keep_frame(struct row *row,
+                       struct tri_buffer *scratch,
+                       const struct tri_message *message)
+{
+    tri_message_encode(message, scratch);
+    tri_assert(!scratch->failed);
+    row->frame_size = scratch->size;
+    row->frame = tri_alloc(1, scratch->size);
+    memcpy(row->frame, scratch->data, scratch->size);
+}
+
+static struct row *row_new(struct engine *engine,
+                           const struct batch *batch,
+                           uint64_t kind,
+                           struct tri_bytes worker,
+                           const struct tri_rangeset *ranges)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ROW };
+    struct tri_buffer pairs = { 0 };
+    size_t count = row_ranges(ranges, 0, ROW_RANGES_MAX, &pairs);
+    struct row *row = tri_alloc(1, sizeof(*row));
+
+    row->id = batch->row_next;
+    message.row.number = batch->number;
+    message.row.generation = batch->generation;
+    message.row.row = row->id;
+    message.row.kind = kind;
+    message.row.worker = worker;
+    message.row.ranges = (struct tri_ranges){ pairs.data, count };
+    tri_buffer_clear(&engine->scratch);
+    keep_frame(row, &engine->scratch, &message);
+    tri_rangeset_last(ranges, &row->last);
+    tri_buffer_deinit(&pairs);
+    return row;
+}
+
+void row_add(struct engine *engine,
+             struct batch *batch,
+             uint64_t kind,
+             struct tri_bytes worker,
+             const struct tri_rangeset *ranges,
+             struct tri_bytes payload,
+             int frame,
+             bool on_reserve)
+{
+    struct row *row = row_new(engine, batch, kind, worker, ranges);
+    struct tri_bytes head = { row->frame, row->frame_size };
+
+    row->bytes = payload.size;
+    row->on_reserve = on_reserve;
+    push(batch, row);
+    if (on_reserve)
+        tri_dlist_push_back(&batch->reserve_rows, &row->reserve);
+    batch->row_bytes += row->bytes;
+    engine->memory.row_bytes += row->bytes;
+    if (frame >= 0)
+        out_put_frame(&engine->out, row_key(batch, row->id), head, payload, frame);
+    else
+        out_put_payload(&engine->out, row_key(batch, row->id), head, payload);
+    batch_touch(engine, batch);
+    post_pump_all(engine, batch);
+}
+
+bool row_reserve_blocks(const struct batch *batch, uint64_t oldest)
+{
+    tri_dlist_foreach(&batch->reserve_rows, node)
+    {
+        if (tri_container_of(node, struct row, reserve)->last < oldest)
+            return true;
+    }
+    return false;
+}
+
+/* ---- end ------------------------------------------------------------------------------------ */
+
+/* Not what is running again since: a dead task that was retried by hand. */
+static void settle_range(struct batch *batch, struct tri_range range)
+{
+    uint64_t end = range.first + range.count;
+    struct tri_range undone;
+
+    tri_rangeset_add(&batch->settled, range.first, range.count);
+    if (batch->generation == 1)
+        return;
+    for (uint64_t at = range.first; batch_next_undone(batch, at, end, &undone);) {
+        tri_rangeset_remove(&batch->settled, undone.first, undone.count);
+        at = undone.first + undone.count;
+    }
+}
+
+void row_settle(struct batch *batch, uint64_t id)
+{
+    const struct row *row = row_find(batch, id);
+    struct tri_message message;
+    enum tri_status status;
+
+    if (row == NULL)
+        return;
+    status = tri_message_decode((struct tri_bytes){ row->frame, row->frame_size }, &message, NULL);
+    tri_assert(status == TRI_OK);
+    for (size_t i = 0; i < message.row.ranges.count; i++)
+        settle_range(batch, tri_ranges_at(message.row.ranges, i));
+}
+
+void row_fold(struct engine *engine, struct batch *batch)
+{
+    struct tri_range ids;
+
+    batch->folds =
+        row_ranges(&batch->settled, 0, STORED_RANGES_MAX + 1, &engine->scratch) <= STORED_RANGES_MAX
+        && row_ranges(&batch->cancelled, 0, STORED_RANGES_MAX + 1, &engine->scratch)
+               <= STORED_RANGES_MAX;
+    if (!batch->folds)
+        return;
+    batch_put(engine, batch);
+    while (tri_rangeset_take_first(&batch->unfolded, UINT64_MAX, &ids))
+        for (uint64_t id = ids.first; id < ids.first + ids.count; id++)
+            out_delete(&engine->out, row_key(batch, id));
+}
+
+static void row_free(struct engine *engine, struct batch *batch, struct row *row)
+{
+    batch->row_bytes -= row->bytes;
+    engine->memory.row_bytes -= row->bytes;
+    if (row->on_reserve)
+        tri_dlist_remove(&batch->reserve_rows, &row->reserve);
+    free(row->frame);
+    free(row);
+}
+
+void row_delete(struct engine *engine, struct batch *batch, uint64_t id)
+{
+    struct row *row = row_find(batch, id);
+
+    if (row == NULL)
+        return;
+    if (batch->folds) {
+        out_delete(&engine->out, row_key(batch, id));
+    } else {
+        out_put(&engine->out, row_key(batch, id),
+                (struct tri_bytes){ row->frame, row->frame_size });
+        tri_rangeset_add(&batch->unfolded, id, 1);
+    }
+    row_free(engine, batch, row);
+    batch->rows[id - batch->row_base] = NULL;
+    trim(batch);
+    memory_freed(engine);
+}
+
+void row_free_all(struct engine *engine, struct batch *batch)
+{
+    for (uint64_t id = batch->row_base; id < batch->row_next; id++) {
+        struct row *row = row_find(batch, id);
+
+        if (row != NULL)
+            row_free(engine, batch, row);
+    }
+    free(batch->rows);
+    batch->rows = NULL;
+    memory_freed(engine);
+}

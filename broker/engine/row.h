@@ -1,0 +1,114 @@
+/* row.h - results on their way to clients.
+ *
+ * A row is one frame of results and the ROW message that announces it. Rows have dense numbers per
+ * batch and are sent in that order to every attachment. The owner's acknowledgement deletes a row;
+ * other attachments only read.
+ *
+ * Memory: a row belongs to its batch; frame 0 is kept encoded, the payload is in the store.
+ */
+#ifndef ENGINE_ROW_H
+#define ENGINE_ROW_H
+
+#include "broker/engine/event.h"
+#include "common/buffer.h"
+#include "common/list.h"
+#include "common/rangeset.h"
+
+struct engine;
+struct batch;
+struct session;
+
+struct row {
+    uint64_t id;
+    uint64_t bytes; /* of the payload */
+    uint8_t *frame; /* the ROW message, encoded */
+    size_t frame_size;
+    uint64_t last;                 /* the largest index in it */
+    bool on_reserve;               /* it holds the reserve of the oldest undone task */
+    struct tri_dlist_node reserve; /* batch->reserve_rows */
+};
+
+/* Pairs of ranges in one ROW (client_table.h). */
+#define ROW_RANGES_MAX 1048576
+
+/* A row that was sent and is not acknowledged. */
+struct flight {
+    uint64_t row;
+    uint64_t bytes;
+    bool landed; /* acknowledged, out of order */
+};
+
+struct post {
+    struct session *session;
+    struct batch *batch;
+    struct tri_dlist_node of_session;
+    struct tri_dlist_node of_batch;
+    bool is_owner;
+    uint64_t window_bytes;
+    uint64_t next;            /* row to send next */
+    struct tri_rangeset have; /* rows the client has consumed */
+    struct flight *flights;   /* sorted by row */
+    size_t flight_first;
+    size_t flight_count;
+    size_t flight_capacity;
+    uint64_t flight_bytes;
+    bool loading; /* the row `next` is being fetched */
+    bool end_sent;
+};
+
+/* ---- row.c ---- */
+
+/* A new row of `kind`, whose payload is the event's frame number `frame`, or `payload` when that is
+ * negative. It is sent to whom it can be. */
+void row_add(struct engine *engine,
+             struct batch *batch,
+             uint64_t kind,
+             struct tri_bytes worker,
+             const struct tri_rangeset *ranges,
+             struct tri_bytes payload,
+             int frame,
+             bool on_reserve);
+struct row *row_find(const struct batch *batch, uint64_t id);
+
+/* True when a row on the reserve waits for an acknowledgement that the client can give: all of it
+ * is older than `oldest`. */
+bool row_reserve_blocks(const struct batch *batch, uint64_t oldest);
+
+/* The ranges of a set from `from` on, `max` at most, as pairs in `out`. Returns how many. */
+size_t row_ranges(const struct tri_rangeset *set,
+                  uint64_t from,
+                  size_t max,
+                  struct tri_buffer *out);
+
+/* The owner has consumed rows: first row_settle all of them, then row_fold, then row_delete. What
+ * they covered is remembered in the batch's own row of the store; while that is too fragmented for
+ * it, heads of rows stay there instead. */
+void row_settle(struct batch *batch, uint64_t id);
+void row_fold(struct engine *engine, struct batch *batch);
+void row_delete(struct engine *engine, struct batch *batch, uint64_t id);
+void row_free_all(struct engine *engine, struct batch *batch);
+
+/* ---- attach.c ---- */
+
+struct post *post_find(const struct session *session, const struct batch *batch);
+struct post *post_owner(const struct batch *batch);
+
+/* Attach a session (again): rows are sent from the first it does not have. */
+struct post *post_new(struct engine *engine,
+                      struct session *session,
+                      struct batch *batch,
+                      bool is_owner,
+                      uint64_t window_bytes);
+void post_destroy(struct engine *engine, struct post *self);
+
+/* Send again what was sent and not acknowledged: the connection is a new one. */
+void post_rewind(struct engine *engine, struct post *self);
+
+/* Send rows while the window allows, then END. */
+void post_pump(struct engine *engine, struct post *self);
+void post_pump_all(struct engine *engine, struct batch *batch);
+
+void on_attach(struct engine *engine, struct session *session, const struct tri_msg_attach *attach);
+void on_ack(struct engine *engine, struct session *session, const struct tri_msg_ack *ack);
+
+#endif

@@ -1,0 +1,107 @@
+/* task.h - exceptional tasks: what failed, waits, crashed, died or was cancelled.
+ *
+ * Only these are ever looked at one by one. Their history stays in memory up to
+ * limits.entries_max, beyond that only in the store; what decides about them is their grade, which
+ * is a property of the pool they are in.
+ */
+#ifndef ENGINE_TASK_H
+#define ENGINE_TASK_H
+
+#include "broker/engine/grade.h"
+#include "common/proto/message.h"
+
+struct engine;
+struct batch;
+struct delay;
+struct entry;
+struct event;
+struct lease;
+struct session;
+
+/* ---- entry.c: history ---- */
+
+/* Note how a task ended; its TASK row is written with the grade it has now. */
+void entry_note(struct engine *engine,
+                struct batch *batch,
+                const struct tri_rec_entry *record,
+                const struct grade *grade,
+                uint64_t wait_ms,
+                bool dead);
+
+/* The tasks have succeeded (or run again from the start): their history goes. */
+void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
+void entry_free_all(struct engine *engine, struct batch *batch);
+
+/* ---- delay.c: waiting for the next try ---- */
+
+/* Tasks of a batch wait `wait_ms` and are pending with `grade` then. */
+void delay_new(struct engine *engine,
+               struct batch *batch,
+               const struct grade *grade,
+               const struct tri_rangeset *tasks,
+               uint64_t wait_ms);
+void delay_free(struct engine *engine, struct delay *self);
+
+/* Take tasks out of every delay of the batch; returns how many there were. */
+uint64_t delay_pull(struct engine *engine, struct batch *batch, struct tri_range range);
+
+/* Everything delayed is cancelled. */
+void delay_cancel_all(struct engine *engine, struct batch *batch, struct tri_rangeset *cancelled);
+
+/* What is due becomes pending. */
+void delay_expire(struct engine *engine);
+
+/* ---- ended.c, retry.c, cancel.c, halt.c ---- */
+
+void on_results(struct engine *engine,
+                struct session *session,
+                const struct tri_msg_results *results,
+                const struct event *event);
+void on_partial(struct engine *engine,
+                struct session *session,
+                const struct tri_msg_partial *partial,
+                const struct event *event);
+void on_ended(struct engine *engine, struct session *session, const struct tri_msg_ended *ended);
+void on_retry(struct engine *engine, struct session *session, const struct tri_msg_retry *retry);
+void on_cancel(struct engine *engine, struct session *session, const struct tri_msg_cancel *cancel);
+void on_forget(struct engine *engine, struct session *session, const struct tri_msg_forget *forget);
+
+/* Tasks that ended as `entry` says have no try left: they are dead and reported. */
+void bury_tasks(struct engine *engine,
+                struct batch *batch,
+                const struct tri_rec_entry *entry,
+                const struct tri_rangeset *tasks);
+
+void on_submit(struct engine *engine, struct session *session, const struct tri_msg_submit *submit);
+
+/* Report cancelled tasks to the batch's clients: one row however many they are. */
+void cancel_report(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
+
+/* Cancel everything that has not ended; what runs, too, when `running`. Returns how many. */
+uint64_t cancel_rest(struct engine *engine, struct batch *batch, bool running);
+
+/* Start nothing more of a batch: it will be HALTED when what runs has ended (NOW: at once). */
+void halt_batch(struct engine *engine, struct batch *batch, enum tri_halt how, const char *reason);
+
+/* Halt it if its rule says so, after a task died. */
+void halt_if_due(struct engine *engine, struct batch *batch);
+
+/* Halt it if every worker that could run it has refused to. */
+void halt_if_refused(struct engine *engine, struct batch *batch);
+
+/* True for a report that is to be processed: the next of this worker. Answers the others. */
+bool report_is_next(struct engine *engine, struct session *session, uint64_t seq);
+
+/* Tell the worker that every report up to the last is durable. */
+void report_take(struct engine *engine, struct session *session, uint64_t seq);
+
+/* Results from this worker count for the batch: wall and CPU time, and that it took part. */
+void report_account(struct engine *engine,
+                    struct session *session,
+                    struct batch *batch,
+                    uint64_t tasks,
+                    uint64_t wall_ns,
+                    uint64_t cpu_ns,
+                    uint64_t model);
+
+#endif
