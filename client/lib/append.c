@@ -1,15 +1,12 @@
-/* Arguments on their way out: a builder, closed chunks that wait to be durable, and the broker's
- * credit, which is never overdrawn. */
-#include "client/lib/state.h"
+/* Closed chunks on their way out: under the broker's credit, which is never overdrawn, and kept
+ * until they are durable. */
+#include "client/lib/internal.h"
 #include "common/assert.h"
 #include "common/proto/codec.h"
-#include "common/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEAD_BYTES 16 /* at most, of a chunk's head and its first offset */
-#define OFFSET_BYTES 4
 #define BUSY_MS 200
 
 enum tri_status tri_append_init(struct tri_append *self, struct tri_session *session, bool open)
@@ -45,25 +42,20 @@ void tri_append_deinit(struct tri_append *self)
     self->hash = NULL;
 }
 
-/* ---- building ------------------------------------------------------------------------------- */
-
-static size_t builder_bytes(const struct tri_append *self)
-{
-    return self->builder.blob.size + (size_t)self->builder.count * OFFSET_BYTES;
-}
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 /* How far the builder may grow before add_slow looks again. */
 void tri_append_limits(struct tri_append *self)
 {
     uint64_t credit = self->credit > self->made_bytes ? self->credit - self->made_bytes : 0;
 
-    credit = credit > HEAD_BYTES ? credit - HEAD_BYTES : 0;
+    credit = credit > TRI_CHUNK_HEAD_BYTES ? credit - TRI_CHUNK_HEAD_BYTES : 0;
     if (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX || self->failure.status != TRI_OK)
         credit = 0;
     self->builder_limit = credit < TRI_CHUNK_BYTES ? (size_t)credit : TRI_CHUNK_BYTES;
 }
 
-static enum tri_status close_chunk(struct tri_append *self)
+enum tri_status tri_append_close_chunk(struct tri_append *self)
 {
     struct tri_append_chunk *chunk;
 
@@ -72,6 +64,7 @@ static enum tri_status close_chunk(struct tri_append *self)
     chunk = calloc(1, sizeof(*chunk));
     if (chunk == NULL)
         return TRI_MEMORY;
+    tri_buffer_reserve(&chunk->frame, tri_append_builder_bytes(self) + TRI_CHUNK_HEAD_BYTES);
     tri_items_encode(&self->builder, &chunk->frame);
     if (chunk->frame.failed) {
         tri_buffer_deinit(&chunk->frame);
@@ -100,166 +93,6 @@ void tri_append_stop(struct tri_append *self, enum tri_status status, const char
     if (self->failure.status == TRI_OK)
         tri_fail(&self->failure, status, "%s", text);
     tri_append_limits(self);
-}
-
-static enum tri_status refuse_more(const struct tri_append *self, struct tri_error *error)
-{
-    if (self->failure.status != TRI_OK)
-        return tri_fail(error, self->failure.status, "%s", self->failure.text);
-    return tri_fail(error, TRI_CLOSED, "the batch is sealed: it takes no more arguments");
-}
-
-/* The chunk at hand is full, or the value is large, or there is no credit. Makes room in the
- * builder for `size` bytes, or says why not. */
-static enum tri_status make_room(struct tri_follow *follow, size_t size, struct tri_error *error)
-{
-    struct tri_append *self = &follow->append;
-    size_t need = size + OFFSET_BYTES;
-
-    if (!self->open || self->failure.status != TRI_OK)
-        return refuse_more(self, error);
-    if (size > follow->session->item_bytes_max)
-        return tri_fail(error, TRI_TOO_LARGE,
-                        "an argument of %zu bytes: the broker takes at most %llu", size,
-                        (unsigned long long)follow->session->item_bytes_max);
-    if (close_chunk(self) != TRI_OK)
-        return tri_fail(error, TRI_MEMORY, "out of memory");
-    tri_append_limits(self);
-    if (self->builder_limit < need
-        && (self->flight_bytes >= TRI_FLIGHT_BYTES_MAX
-            || self->made_bytes + HEAD_BYTES + need > self->credit)) {
-        self->refused_bytes = need;
-        return tri_fail(error, TRI_BUSY,
-                        "no room for more arguments now: take results, or wait for room");
-    }
-    return TRI_OK;
-}
-
-static inline bool fits(const struct tri_append *self, size_t size)
-{
-    return self->builder.count < self->task_limit
-           && builder_bytes(self) + size + OFFSET_BYTES <= self->builder_limit && self->open;
-}
-
-/* A value stands at the end of the blob: count it, or take it back. */
-static enum tri_status close_value(struct tri_append *self,
-                                   size_t blob_before,
-                                   struct tri_error *error)
-{
-    size_t offsets_before = self->builder.offsets.size;
-
-    if (!self->builder.blob.failed)
-        tri_chunk_builder_close_value(&self->builder);
-    if (!self->builder.blob.failed && !self->builder.offsets.failed)
-        return TRI_OK;
-    if (self->builder.offsets.failed && !self->builder.blob.failed)
-        self->builder.count--;
-    self->builder.blob.failed = self->builder.offsets.failed = false;
-    self->builder.blob.size = blob_before;
-    self->builder.offsets.size = offsets_before;
-    return tri_fail(error, TRI_MEMORY, "out of memory");
-}
-
-enum tri_status tri_follow_add_packed(struct tri_follow *self,
-                                      struct tri_bytes packed,
-                                      struct tri_error *error)
-{
-    struct tri_append *append = &self->append;
-    size_t before;
-    size_t size;
-    enum tri_status status = tri_msgpack_guard(packed, &size, error);
-
-    if (status != TRI_OK)
-        return status;
-    if (size != packed.size)
-        return tri_fail(error, TRI_INVALID, "an argument is one msgpack value: %zu bytes follow it",
-                        packed.size - size);
-    if (__builtin_expect(!fits(append, size), 0)) {
-        status = make_room(self, size, error);
-        if (status != TRI_OK)
-            return status;
-    }
-    before = append->builder.blob.size;
-    tri_buffer_append(&append->builder.blob, packed.data, packed.size);
-    return close_value(append, before, error);
-}
-
-/* The bytes that packing takes at most. */
-static size_t packed_bytes_max(const struct tri_value *value)
-{
-    if (value->type == TRI_STRING || value->type == TRI_BINARY)
-        return value->bytes.size + 5;
-    return 9;
-}
-
-enum tri_status tri_follow_add(struct tri_follow *self,
-                               const struct tri_value *argument,
-                               struct tri_error *error)
-{
-    struct tri_append *append = &self->append;
-    enum tri_status status;
-    size_t before;
-    size_t size;
-
-    if (argument->type == TRI_COMPOUND)
-        return tri_follow_add_packed(self, argument->bytes, error);
-    if (argument->type == TRI_ANY)
-        return tri_fail(error, TRI_INVALID, "an argument needs a type");
-    size = packed_bytes_max(argument);
-    if (__builtin_expect(!fits(append, size), 0)) {
-        status = make_room(self, size, error);
-        if (status != TRI_OK)
-            return status;
-    }
-    before = append->builder.blob.size;
-    tri_value_pack(&append->builder.blob, argument);
-    return close_value(append, before, error);
-}
-
-enum tri_status tri_follow_flush(struct tri_follow *self, struct tri_error *error)
-{
-    if (self->append.failure.status != TRI_OK)
-        return refuse_more(&self->append, error);
-    if (close_chunk(&self->append) != TRI_OK)
-        return tri_fail(error, TRI_MEMORY, "out of memory");
-    return TRI_OK;
-}
-
-bool tri_follow_has_chunk(const struct tri_follow *self)
-{
-    return self->append.unsent != 0 && self->state == FOLLOW_FOLLOWED;
-}
-
-bool tri_follow_has_room(const struct tri_follow *self)
-{
-    const struct tri_append *append = &self->append;
-
-    return append->flight_bytes < TRI_FLIGHT_BYTES_MAX
-           && append->made_bytes + HEAD_BYTES + builder_bytes(append) + append->refused_bytes
-                  <= append->credit;
-}
-
-enum tri_status tri_follow_seal(struct tri_follow *self, struct tri_error *error)
-{
-    enum tri_status status = tri_follow_flush(self, error);
-
-    if (status != TRI_OK)
-        return status;
-    self->append.open = false;
-    self->append.seal_wanted = true;
-    return TRI_OK;
-}
-
-enum tri_status tri_follow_durable(const struct tri_follow *self, struct tri_error *error)
-{
-    const struct tri_append *append = &self->append;
-
-    if (append->durable == append->chunked && append->builder.count == 0
-        && (append->sealed || !append->seal_wanted))
-        return TRI_OK;
-    if (append->failure.status != TRI_OK)
-        return refuse_more(append, error);
-    return TRI_EMPTY;
 }
 
 /* ---- what the broker has -------------------------------------------------------------------- */

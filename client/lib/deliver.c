@@ -1,5 +1,5 @@
 /* Results on their way to the application: the row whose turn it is, task by task or run by run. */
-#include "client/lib/state.h"
+#include "client/lib/internal.h"
 #include "common/assert.h"
 #include "common/proto/codec.h"
 #include "common/value.h"

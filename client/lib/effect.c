@@ -1,6 +1,6 @@
 /* The next thing to do, worked out of the state: releases and notices first, then the connection,
  * then whatever the broker has not been told yet. */
-#include "client/lib/state.h"
+#include "client/lib/internal.h"
 #include "common/proto/codec.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Requests with one answer: encoded once, sent until answered. */
-#include "client/lib/state.h"
+#include "client/lib/internal.h"
 #include "common/proto/codec.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Rows on their way in: opened once, kept as they are, and acknowledged when consumed. */
-#include "client/lib/state.h"
+#include "client/lib/internal.h"
 #include "common/assert.h"
 #include "common/proto/codec.h"
 

@@ -1,4 +1,5 @@
-/* state.h - the structs of the client session and what its files say to one another. Private. */
+/* state.h - the structs of the client session; internal.h has what its files say to one another.
+ * Private. */
 #ifndef TRI_CLIENT_STATE_H
 #define TRI_CLIENT_STATE_H
 
@@ -186,82 +187,5 @@ struct tri_follow {
     struct tri_buffer scratch;
     struct tri_batch_summary summary;
 };
-
-/* session.c */
-void tri_session_notice(struct tri_session *self, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-uint64_t tri_session_request_id(struct tri_session *self);
-/* Give a row's token back through an effect, then free it. */
-void tri_session_release(struct tri_session *self, struct tri_row *row);
-
-/* request.c */
-struct tri_request *tri_request_find(struct tri_session *session, uint64_t id);
-void tri_request_answer(struct tri_request *self, struct tri_bytes reply);
-void tri_request_refuse(struct tri_request *self,
-                        tri_time now,
-                        const struct tri_msg_error *message,
-                        uint64_t give_up_ms);
-void tri_request_lost(struct tri_request *self);
-void tri_request_give_up(struct tri_request *self);
-
-/* follow.c */
-struct tri_follow *tri_follow_by_request(struct tri_session *session, uint64_t id);
-struct tri_follow *tri_follow_by_number(struct tri_session *session, uint64_t number);
-void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accepted *message);
-enum tri_status tri_follow_on_attached(struct tri_follow *self,
-                                       const struct tri_msg_attached *message,
-                                       struct tri_error *error);
-void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *error);
-void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message);
-void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *message);
-void tri_follow_lost(struct tri_follow *self);
-void tri_follow_give_up(struct tri_follow *self);
-void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-tri_time tri_follow_deadline(const struct tri_follow *self);
-/* The next message of this batch, encoded into session->out; `body` may be set to a chunk. */
-enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
-bool tri_error_is_temporary(uint64_t status);
-
-/* append.c */
-enum tri_status tri_append_init(struct tri_append *self, struct tri_session *session, bool open);
-void tri_append_deinit(struct tri_append *self);
-void tri_append_limits(struct tri_append *self);
-/* The broker takes no more; the first reason stays. */
-void tri_append_stop(struct tri_append *self, enum tri_status status, const char *text);
-/* What the broker has: drop what is durable. `resend`: the rest goes out again. */
-enum tri_status tri_append_resume(struct tri_append *self,
-                                  uint64_t count,
-                                  struct tri_bytes hash,
-                                  uint64_t credit,
-                                  bool resend,
-                                  struct tri_error *error);
-void tri_append_on_error(struct tri_follow *self,
-                         tri_time now,
-                         const struct tri_msg_error *message);
-enum tri_status tri_append_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
-
-/* rows.c */
-enum tri_status tri_rows_receive(struct tri_follow *self,
-                                 tri_time now,
-                                 const struct tri_msg_row *message,
-                                 struct tri_bytes frame,
-                                 void *token,
-                                 bool *taken,
-                                 struct tri_error *error);
-void tri_rows_drop(struct tri_follow *self);
-/* A row number is finished: acknowledge it. TRI_MEMORY changes nothing. */
-enum tri_status tri_rows_finish(struct tri_follow *self,
-                                tri_time now,
-                                uint64_t number,
-                                uint64_t bytes);
-enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now);
-void tri_rows_hurry(struct tri_follow *self, tri_time now);
-
-/* Go to the first task of run `row->run`. */
-void tri_row_load_run(struct tri_row *row);
-
-/* deliver.c: where a row stands in the order of delivery. */
-uint64_t tri_row_key(const struct tri_follow *self, const struct tri_row *row);
 
 #endif

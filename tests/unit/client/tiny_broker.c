@@ -376,6 +376,7 @@ static void on_ack(struct tiny_broker *self, const struct tri_msg_ack *message)
                 continue;
             batch->rows[row].acked = true;
             batch->unacked -= batch->rows[row].body.size;
+            tri_buffer_deinit(&batch->rows[row].body);
             atomic_fetch_add(&self->acked, 1);
         }
     }

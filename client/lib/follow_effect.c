@@ -1,0 +1,75 @@
+/* What a followed batch has to say next: SUBMIT or ATTACH first, then arguments, then ACKs. */
+#include "client/lib/internal.h"
+#include "common/proto/codec.h"
+
+#define HAVE_RANGES_MAX 65536
+
+static enum tri_status submit_effect(struct tri_follow *self)
+{
+    struct tri_buffer *out = &self->session->out;
+
+    tri_buffer_append(out, self->submit.data, self->submit.size);
+    return out->failed ? TRI_MEMORY : TRI_OK;
+}
+
+/* Rows consumed so far, as far as they fit into one message: what is left out comes again and is
+ * recognised. */
+static enum tri_status have_ranges(struct tri_follow *self, struct tri_ranges *ranges)
+{
+    struct tri_range range;
+    size_t count = 0;
+
+    tri_buffer_clear(&self->scratch);
+    for (uint64_t at = 0; count < HAVE_RANGES_MAX && tri_rangeset_next(&self->consumed, at, &range);
+         at = range.first + range.count, count++)
+        tri_buffer_append(&self->scratch, &range, sizeof(range));
+    *ranges = (struct tri_ranges){ self->scratch.data, count };
+    return self->scratch.failed ? TRI_MEMORY : TRI_OK;
+}
+
+static enum tri_status attach_effect(struct tri_follow *self)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ATTACH };
+    uint64_t request = tri_session_request_id(self->session);
+
+    message.attach.request = request;
+    message.attach.number = self->number;
+    if (self->accepted)
+        message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
+    message.attach.owner = self->owner;
+    message.attach.window_bytes = self->window_bytes;
+    if (have_ranges(self, &message.attach.have) != TRI_OK)
+        return TRI_MEMORY;
+    tri_message_encode(&message, &self->session->out);
+    if (self->session->out.failed)
+        return TRI_MEMORY;
+    self->request = request;
+    self->ack_all = self->accepted;
+    return TRI_OK;
+}
+
+enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body)
+{
+    enum tri_status status = TRI_EMPTY;
+
+    tri_buffer_clear(&self->session->out);
+    if (self->state == FOLLOW_FAILED || now < self->not_before)
+        return TRI_EMPTY;
+    if (self->state == FOLLOW_FOLLOWED) {
+        if (self->append.resync && now >= self->append.not_before)
+            tri_follow_ask_again(self);
+        else
+            status = tri_append_effect(self, now, body);
+    }
+    if (self->state == FOLLOW_FOLLOWED)
+        return status == TRI_EMPTY ? tri_rows_ack_effect(self, now) : status;
+    if (self->asked)
+        return TRI_EMPTY;
+    status = self->state == FOLLOW_SUBMITTING ? submit_effect(self) : attach_effect(self);
+    if (status == TRI_OK) {
+        self->asked = true;
+        if (self->busy_since == 0)
+            self->busy_since = now;
+    }
+    return status;
+}
