@@ -135,6 +135,13 @@ static bool receive(struct peer *self, int ms)
     return true;
 }
 
+bool peer_is_readable(struct peer *self)
+{
+    zmq_pollitem_t item = { .socket = self->socket, .events = ZMQ_POLLIN };
+
+    return zmq_poll(&item, 1, 0) > 0;
+}
+
 const struct tri_message *peer_next(struct peer *self)
 {
     if (!receive(self, PATIENCE_MS))

@@ -32,6 +32,9 @@ void peer_send_raw(struct peer *self, const void *bytes, size_t size, size_t cou
 void peer_hello(struct peer *self, enum tri_role role);
 void peer_heartbeat(struct peer *self, uint64_t seq);
 
+/* A message has come. */
+bool peer_is_readable(struct peer *self);
+
 /* The next message, whatever it is. */
 const struct tri_message *peer_next(struct peer *self);
 
