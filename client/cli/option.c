@@ -79,8 +79,8 @@ static const struct option options[] = {
       "the broker's endpoints (TRIREME_BROKER)" },
     { "connect-timeout", 0, GROUP_COMMON, DURATION, AT(connect_timeout_ms), "TIME",
       "give up on an unreachable broker (default 5s)" },
-    { "insecure-no-auth", 0, GROUP_COMMON, FLAG, AT(insecure), NULL,
-      "permit a broker beyond this machine without keys" },
+    { "insecure-no-auth", 0, GROUP_COMMON, FLAG, AT(insecure), "network",
+      "with =network: permit a broker beyond this machine without keys" },
     { "help", 'h', GROUP_COMMON, FLAG, AT(help), NULL, "this text" },
 };
 
@@ -196,8 +196,13 @@ static bool parse_option(struct cli *cli, int argc, char **argv, int *i)
     if (option == NULL)
         return usage_error(cli->verb, "unknown option", word);
     if (option->kind == FLAG) {
-        if (argument != NULL)
+        if (argument != NULL && option->argument == NULL)
             return usage_error(cli->verb, "no value belongs to", word);
+        if (argument != NULL && strcmp(argument, option->argument) != 0)
+            return usage_error(cli->verb, "cannot read", word);
+        /* --insecure-no-auth alone speaks of this machine, which needs no permission. */
+        if (argument == NULL && option->argument != NULL)
+            return true;
         return apply(cli, option, NULL);
     }
     if (argument == NULL) {
@@ -249,7 +254,10 @@ static void print_option(const struct option *option)
 
     snprintf(left, sizeof(left), "%c%c%c --%s%s%s", option->letter != 0 ? '-' : ' ',
              option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ',' : ' ',
-             option->name, option->argument != NULL ? " " : "",
+             option->name,
+             option->argument == NULL ? ""
+             : option->kind == FLAG   ? "="
+                                      : " ",
              option->argument != NULL ? option->argument : "");
     printf("  %-34s %s\n", left, option->help);
 }

@@ -110,7 +110,7 @@ bool settings_complete(struct cli *cli)
     }
     if (flags.connect_timeout_ms == 5000)
         cli->connect_timeout_ms = files.connect_timeout_ms;
-    if (getenv("TRIREME_INSECURE") != NULL)
+    if (getenv("TRIREME_INSECURE") != NULL && strcmp(getenv("TRIREME_INSECURE"), "network") == 0)
         cli->insecure = true;
     if (tri_model_parse(cli->model, &model) != TRI_OK) {
         cli_error("--model %s: it is one of auto, process, thread, async, serial", cli->model);
