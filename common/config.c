@@ -15,7 +15,6 @@
 #define DEPTH_MAX 8
 #define PATH_MAX_BYTES 256
 
-/* One name in the file. */
 struct entry {
     char path[PATH_MAX_BYTES];
     unsigned line;
@@ -46,7 +45,6 @@ static enum tri_status system_error(const char *path, const char *what, struct t
                     strerror(number));
 }
 
-/* Read the whole file as a C string. */
 static enum tri_status read_file(const char *path, char **text, struct tri_error *error)
 {
     FILE *file = fopen(path, "re");
@@ -112,7 +110,7 @@ static const char *value_check(const char *at, const char *end)
     return NULL;
 }
 
-/* Take one line that is not blank: extend the path to its name. Returns what is wrong, or NULL. */
+/* Extend the path to the name in a line that is not blank. Returns what is wrong, or NULL. */
 static const char *line_scan(struct scan *scan, const char *line, const char *end)
 {
     const char *at = line;
@@ -301,7 +299,6 @@ const char *tri_config_name_at(const struct tri_config *self, const char *sectio
     return NULL;
 }
 
-/* Where the first item of this key stands. */
 static unsigned line_of(const struct tri_config *self, const char *key)
 {
     for (size_t i = 0; i < self->count; i++) {

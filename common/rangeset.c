@@ -14,7 +14,7 @@ void tri_rangeset_init(struct tri_rangeset *self)
 
 void tri_rangeset_clear(struct tri_rangeset *self)
 {
-    chunk_free_all(self);
+    tri_segment_free_all(self);
     self->count = 0;
     self->first = 0;
 }
@@ -29,7 +29,7 @@ void tri_rangeset_deinit(struct tri_rangeset *self)
 bool tri_rangeset_prepare(struct tri_rangeset *self)
 {
     if (self->spare == NULL)
-        self->spare = chunk_alloc(CHUNK_MAX);
+        self->spare = tri_segment_alloc(CHUNK_MAX);
     return self->spare != NULL;
 }
 
@@ -38,7 +38,7 @@ bool tri_rangeset_prepare(struct tri_rangeset *self)
 /* How many segments reach into the block; 0 when it has a bitmap. */
 static size_t segments_in_block(const struct tri_rangeset *self, uint64_t block)
 {
-    struct position at = chunk_seek_over(self, block);
+    struct position at = tri_segment_seek_over(self, block);
     size_t count = 0;
 
     while (at.chunk != NULL && count <= FRAGMENT_OVER) {
@@ -55,7 +55,7 @@ static size_t segments_in_block(const struct tri_rangeset *self, uint64_t block)
         } else {
             count++;
         }
-        at = chunk_next(at);
+        at = tri_segment_next(at);
     }
     return count;
 }
@@ -64,21 +64,22 @@ static size_t segments_in_block(const struct tri_rangeset *self, uint64_t block)
  * all of it. Returns how many members were cut off. */
 static uint64_t ranges_cut(struct tri_rangeset *self, uint64_t first, uint64_t end)
 {
-    struct position at = first > 0 ? chunk_seek(self, first - 1) : (struct position){ NULL, 0 };
+    struct position at =
+        first > 0 ? tri_segment_seek(self, first - 1) : (struct position){ NULL, 0 };
     uint64_t cut = 0;
 
     if (at.chunk != NULL && segment_end(position_segment(at)) > first) {
         uint64_t begin = segment_first(position_segment(at));
 
         cut += segment_end(position_segment(at)) - first;
-        chunk_set_range(at, begin, first - begin);
+        tri_segment_set_range(at, begin, first - begin);
     }
-    at = chunk_seek(self, end - 1);
+    at = tri_segment_seek(self, end - 1);
     if (at.chunk != NULL && segment_end(position_segment(at)) > end) {
         uint64_t rest = segment_end(position_segment(at)) - end;
 
         cut += end - segment_first(position_segment(at));
-        chunk_set_range(at, end, rest);
+        tri_segment_set_range(at, end, rest);
     }
     return cut;
 }
@@ -95,35 +96,35 @@ static void fragment(struct tri_rangeset *self, uint64_t block)
     if (segment.bitmap == NULL)
         return;
     segment.bitmap->low_word = BLOCK_WORDS - 1;
-    for (at = chunk_seek_over(self, block); at.chunk != NULL; at = chunk_next(at)) {
+    for (at = tri_segment_seek_over(self, block); at.chunk != NULL; at = tri_segment_next(at)) {
         uint64_t first = segment_first(position_segment(at));
         uint64_t end = segment_end(position_segment(at));
 
         if (first >= block + BLOCK_SIZE)
             break;
-        bitmap_set(segment.bitmap, first > block ? (uint32_t)(first - block) : 0,
-                   end < block + BLOCK_SIZE ? (uint32_t)(end - block) : BLOCK_SIZE);
+        tri_bitmap_set(segment.bitmap, first > block ? (uint32_t)(first - block) : 0,
+                       end < block + BLOCK_SIZE ? (uint32_t)(end - block) : BLOCK_SIZE);
     }
     ranges_cut(self, block, block + BLOCK_SIZE);
-    chunk_replace(self, block, block + BLOCK_SIZE, &segment);
+    tri_segment_replace(self, block, block + BLOCK_SIZE, &segment);
 }
 
 /* Make one range of two that meet at `index`. */
 static void join(struct tri_rangeset *self, uint64_t index)
 {
-    struct position right = chunk_seek(self, index);
+    struct position right = tri_segment_seek(self, index);
     struct position left;
     uint64_t count;
 
     if (right.chunk == NULL || position_segment(right)->key != index)
         return;
-    left = chunk_prev(right);
+    left = tri_segment_prev(right);
     if (left.chunk == NULL || segment_is_bitmap(position_segment(left))
         || segment_end(position_segment(left)) != index)
         return;
     count = position_segment(right)->count;
-    chunk_set_range(left, position_segment(left)->key, position_segment(left)->count + count);
-    chunk_splice(self, right, 1, NULL, 0, true);
+    tri_segment_set_range(left, position_segment(left)->key, position_segment(left)->count + count);
+    tri_segment_splice(self, right, 1, NULL, 0, true);
 }
 
 /* Turn a bitmap with few runs back into ranges. */
@@ -137,12 +138,12 @@ static void heal(struct tri_rangeset *self, struct position at)
     if (bitmap->runs > HEAL_AT)
         return;
     for (uint32_t i = 0; i < bitmap->runs; i++) {
-        uint32_t first = bitmap_next_set(bitmap, low);
+        uint32_t first = tri_bitmap_next_set(bitmap, low);
 
-        low = bitmap_next_clear(bitmap, first);
+        low = tri_bitmap_next_clear(bitmap, first);
         runs[i] = (struct segment){ .key = block + first, .count = low - first };
     }
-    if (!chunk_splice(self, at, 1, runs, bitmap->runs, false))
+    if (!tri_segment_splice(self, at, 1, runs, bitmap->runs, false))
         return;
     free(bitmap);
     join(self, block);
@@ -158,7 +159,8 @@ static uint64_t bits_change(
     uint64_t block = segment_first(position_segment(at));
     uint32_t low = first > block ? (uint32_t)(first - block) : 0;
     uint32_t high = end < block + BLOCK_SIZE ? (uint32_t)(end - block) : BLOCK_SIZE;
-    uint32_t changed = set ? bitmap_set(bitmap, low, high) : bitmap_clear(bitmap, low, high);
+    uint32_t changed =
+        set ? tri_bitmap_set(bitmap, low, high) : tri_bitmap_clear(bitmap, low, high);
 
     at.chunk->members += set ? changed : -(uint64_t)changed;
     heal(self, at);
@@ -169,21 +171,21 @@ static uint64_t bits_change(
  * end inwards past it. Returns how many changed. */
 static uint64_t ends_change(struct tri_rangeset *self, uint64_t *first, uint64_t *end, bool set)
 {
-    struct position at = chunk_seek(self, *first);
+    struct position at = tri_segment_seek(self, *first);
     uint64_t changed = 0;
 
     if (at.chunk != NULL && segment_is_bitmap(position_segment(at))) {
         uint64_t block = segment_first(position_segment(at));
         uint64_t stop = block + BLOCK_SIZE < *end ? block + BLOCK_SIZE : *end;
 
-        if (*first < stop && (*first > block || stop < block + BLOCK_SIZE)) {
+        if (*first > block && *first < stop) {
             changed += bits_change(self, at, *first, stop, set);
             *first = stop;
         }
     }
     if (*first == *end)
         return changed;
-    at = chunk_seek(self, *end - 1);
+    at = tri_segment_seek(self, *end - 1);
     if (at.chunk != NULL && segment_is_bitmap(position_segment(at))) {
         uint64_t block = segment_first(position_segment(at));
 
@@ -200,8 +202,9 @@ static uint64_t ends_change(struct tri_rangeset *self, uint64_t *first, uint64_t
 /* Add to ranges: nothing in [first, end) is a bitmap that reaches out of it. */
 static uint64_t add_range(struct tri_rangeset *self, uint64_t first, uint64_t end)
 {
-    struct position left = first > 0 ? chunk_seek(self, first - 1) : (struct position){ NULL, 0 };
-    struct position right = chunk_seek(self, end);
+    struct position left =
+        first > 0 ? tri_segment_seek(self, first - 1) : (struct position){ NULL, 0 };
+    struct position right = tri_segment_seek(self, end);
     struct segment range;
     uint64_t erased;
     uint64_t low = first;
@@ -217,11 +220,11 @@ static uint64_t add_range(struct tri_rangeset *self, uint64_t first, uint64_t en
         if (high > end || segment_end(position_segment(left)) == end)
             return 0; /* all there */
         erased = segment_end(position_segment(left)) - low;
-        chunk_set_range(left, low, high - low);
+        tri_segment_set_range(left, low, high - low);
         return high - low - erased;
     }
     range = (struct segment){ .key = low, .count = high - low };
-    erased = chunk_replace(self, low, high, &range);
+    erased = tri_segment_replace(self, low, high, &range);
     fragment(self, block_of(first));
     if (block_of(end - 1) != block_of(first))
         fragment(self, block_of(end - 1));
@@ -255,13 +258,13 @@ uint64_t tri_rangeset_add(struct tri_rangeset *self, uint64_t first, uint64_t co
     if (tri_ordered_is_empty(&self->chunks)) {
         if (add_single(self, first, end, &added))
             return added;
-        chunk_promote(self);
+        tri_segment_promote(self);
     }
     added = ends_change(self, &first, &end, true);
     if (first < end)
         added += add_range(self, first, end);
     self->count += added;
-    chunk_demote(self);
+    tri_segment_demote(self);
     return added;
 }
 
@@ -270,7 +273,7 @@ uint64_t tri_rangeset_add(struct tri_rangeset *self, uint64_t first, uint64_t co
 /* Remove from ranges: nothing in [first, end) is a bitmap that reaches out of it. */
 static uint64_t remove_range(struct tri_rangeset *self, uint64_t first, uint64_t end)
 {
-    struct position at = chunk_seek(self, first);
+    struct position at = tri_segment_seek(self, first);
     uint64_t removed;
 
     if (at.chunk != NULL && segment_first(position_segment(at)) < first
@@ -280,14 +283,14 @@ static uint64_t remove_range(struct tri_rangeset *self, uint64_t first, uint64_t
         struct segment both[2] = { { .key = low, .count = first - low },
                                    { .key = end, .count = high - end } };
 
-        chunk_splice(self, at, 1, both, 2, true);
+        tri_segment_splice(self, at, 1, both, 2, true);
         fragment(self, block_of(first));
         if (block_of(end) != block_of(first))
             fragment(self, block_of(end));
         return end - first;
     }
     removed = ranges_cut(self, first, end);
-    return removed + chunk_replace(self, first, end, NULL);
+    return removed + tri_segment_replace(self, first, end, NULL);
 }
 
 /* Remove from the single range when at most one is left. */
@@ -321,13 +324,13 @@ uint64_t tri_rangeset_remove(struct tri_rangeset *self, uint64_t first, uint64_t
     if (tri_ordered_is_empty(&self->chunks)) {
         if (remove_single(self, first, end, &removed))
             return removed;
-        chunk_promote(self);
+        tri_segment_promote(self);
     }
     removed = ends_change(self, &first, &end, false);
     if (first < end)
         removed += remove_range(self, first, end);
     self->count -= removed;
-    chunk_demote(self);
+    tri_segment_demote(self);
     return removed;
 }
 

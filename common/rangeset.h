@@ -101,7 +101,7 @@ bool tri_rangeset_intersects(const struct tri_rangeset *self, uint64_t first, ui
 /* How many of [first, first+count) are members. */
 uint64_t tri_rangeset_count_in(const struct tri_rangeset *self, uint64_t first, uint64_t count);
 
-/* True when the sets have no member in common. Walks the set with fewer members. */
+/* True when the sets have no member in common. Leaps from range to range of either. */
 bool tri_rangeset_disjoint(const struct tri_rangeset *a, const struct tri_rangeset *b);
 
 bool tri_rangeset_equals(const struct tri_rangeset *a, const struct tri_rangeset *b);

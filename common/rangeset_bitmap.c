@@ -45,7 +45,7 @@ static uint32_t starts_in(const struct bitmap *self, uint32_t low, uint32_t high
     return starts;
 }
 
-uint32_t bitmap_set(struct bitmap *self, uint32_t low, uint32_t high)
+uint32_t tri_bitmap_set(struct bitmap *self, uint32_t low, uint32_t high)
 {
     uint32_t end = high < BLOCK_SIZE ? high + 1 : high;
     uint32_t before = starts_in(self, low, end);
@@ -64,7 +64,7 @@ uint32_t bitmap_set(struct bitmap *self, uint32_t low, uint32_t high)
     return changed;
 }
 
-uint32_t bitmap_clear(struct bitmap *self, uint32_t low, uint32_t high)
+uint32_t tri_bitmap_clear(struct bitmap *self, uint32_t low, uint32_t high)
 {
     uint32_t end = high < BLOCK_SIZE ? high + 1 : high;
     uint32_t before = starts_in(self, low, end);
@@ -83,7 +83,7 @@ uint32_t bitmap_clear(struct bitmap *self, uint32_t low, uint32_t high)
     return changed;
 }
 
-uint32_t bitmap_count_in(const struct bitmap *self, uint32_t low, uint32_t high)
+uint32_t tri_bitmap_count_in(const struct bitmap *self, uint32_t low, uint32_t high)
 {
     uint32_t count = 0;
 
@@ -129,22 +129,22 @@ static uint32_t prev_bit(const struct bitmap *self, uint32_t end, uint64_t flip)
     return i * 64 + 64 - (uint32_t)__builtin_clzll(word);
 }
 
-uint32_t bitmap_next_set(const struct bitmap *self, uint32_t from)
+uint32_t tri_bitmap_next_set(const struct bitmap *self, uint32_t from)
 {
     return next_bit(self, from > self->low_word * 64 ? from : self->low_word * 64, 0);
 }
 
-uint32_t bitmap_next_clear(const struct bitmap *self, uint32_t from)
+uint32_t tri_bitmap_next_clear(const struct bitmap *self, uint32_t from)
 {
     return next_bit(self, from, UINT64_MAX);
 }
 
-uint32_t bitmap_prev_set(const struct bitmap *self, uint32_t end)
+uint32_t tri_bitmap_prev_set(const struct bitmap *self, uint32_t end)
 {
     return prev_bit(self, end, 0);
 }
 
-uint32_t bitmap_prev_clear(const struct bitmap *self, uint32_t end)
+uint32_t tri_bitmap_prev_clear(const struct bitmap *self, uint32_t end)
 {
     return prev_bit(self, end, UINT64_MAX);
 }

@@ -7,7 +7,7 @@
 #define MERGE_AT 16   /* a chunk that has shrunk to this looks for a neighbour to join */
 #define MERGED_MAX 32 /* ... when both together stay below this */
 
-struct chunk *chunk_alloc(size_t capacity)
+struct chunk *tri_segment_alloc(size_t capacity)
 {
     struct chunk *chunk = calloc(1, sizeof(*chunk) + capacity * sizeof(struct segment));
 
@@ -24,7 +24,7 @@ static struct chunk *chunk_get(struct tri_rangeset *self, size_t segments, bool 
 
     while (capacity < segments)
         capacity *= 2;
-    chunk = chunk_alloc(capacity);
+    chunk = tri_segment_alloc(capacity);
     if (chunk == NULL && must) {
         chunk = self->spare;
         self->spare = NULL;
@@ -45,7 +45,7 @@ static uint64_t members_of(const struct segment *segments, size_t count)
 
 /* ---- seek ----------------------------------------------------------------------------------- */
 
-struct position chunk_seek(const struct tri_rangeset *self, uint64_t index)
+struct position tri_segment_seek(const struct tri_rangeset *self, uint64_t index)
 {
     struct chunk *chunk = chunk_of(tri_ordered_at_most(&self->chunks, index));
     size_t low = 0;
@@ -65,19 +65,19 @@ struct position chunk_seek(const struct tri_rangeset *self, uint64_t index)
     return (struct position){ chunk, low };
 }
 
-struct position chunk_begin(const struct tri_rangeset *self)
+struct position tri_segment_begin(const struct tri_rangeset *self)
 {
     return (struct position){ chunk_of(tri_ordered_first(&self->chunks)), 0 };
 }
 
-struct position chunk_next(struct position at)
+struct position tri_segment_next(struct position at)
 {
     if (++at.at < at.chunk->used)
         return at;
     return (struct position){ chunk_of(tri_ordered_next(&at.chunk->node)), 0 };
 }
 
-struct position chunk_prev(struct position at)
+struct position tri_segment_prev(struct position at)
 {
     if (at.at > 0) {
         at.at--;
@@ -88,13 +88,13 @@ struct position chunk_prev(struct position at)
     return at;
 }
 
-struct position chunk_seek_over(const struct tri_rangeset *self, uint64_t index)
+struct position tri_segment_seek_over(const struct tri_rangeset *self, uint64_t index)
 {
-    struct position at = chunk_seek(self, index);
+    struct position at = tri_segment_seek(self, index);
 
     if (at.chunk == NULL)
-        return chunk_begin(self);
-    return segment_end(position_segment(at)) > index ? at : chunk_next(at);
+        return tri_segment_begin(self);
+    return segment_end(position_segment(at)) > index ? at : tri_segment_next(at);
 }
 
 /* ---- change --------------------------------------------------------------------------------- */
@@ -182,12 +182,12 @@ static bool chunk_outgrow(struct tri_rangeset *self,
     return true;
 }
 
-bool chunk_splice(struct tri_rangeset *self,
-                  struct position at,
-                  size_t erase,
-                  const struct segment *with,
-                  size_t count,
-                  bool must)
+bool tri_segment_splice(struct tri_rangeset *self,
+                        struct position at,
+                        size_t erase,
+                        const struct segment *with,
+                        size_t count,
+                        bool must)
 {
     struct chunk *chunk = at.chunk;
     struct segment *place = &chunk->segments[at.at];
@@ -216,7 +216,7 @@ bool chunk_splice(struct tri_rangeset *self,
     return true;
 }
 
-void chunk_set_range(struct position at, uint64_t first, uint64_t count)
+void tri_segment_set_range(struct position at, uint64_t first, uint64_t count)
 {
     struct segment *segment = position_segment(at);
 
@@ -248,10 +248,10 @@ static size_t segments_release(struct position at, uint64_t end, uint64_t *membe
  * That may be behind the end of a chunk, but not when the next one begins inside [first, end). */
 static struct position place_for(const struct tri_rangeset *self, uint64_t first, uint64_t end)
 {
-    struct position at = chunk_seek(self, first);
+    struct position at = tri_segment_seek(self, first);
 
     if (at.chunk == NULL)
-        return chunk_begin(self);
+        return tri_segment_begin(self);
     if (segment_first(position_segment(at)) < first && ++at.at == at.chunk->used) {
         struct chunk *next = chunk_of(tri_ordered_next(&at.chunk->node));
 
@@ -261,10 +261,10 @@ static struct position place_for(const struct tri_rangeset *self, uint64_t first
     return at;
 }
 
-uint64_t chunk_replace(struct tri_rangeset *self,
-                       uint64_t first,
-                       uint64_t end,
-                       const struct segment *with)
+uint64_t tri_segment_replace(struct tri_rangeset *self,
+                             uint64_t first,
+                             uint64_t end,
+                             const struct segment *with)
 {
     struct position at = place_for(self, first, end);
     uint64_t members = 0;
@@ -272,23 +272,24 @@ uint64_t chunk_replace(struct tri_rangeset *self,
     if (with != NULL) {
         size_t erase = segments_release(at, end, &members);
 
-        chunk_splice(self, at, erase, with, 1, true);
+        tri_segment_splice(self, at, erase, with, 1, true);
     }
     for (;;) {
         size_t erase;
 
-        at = with != NULL ? chunk_next(chunk_seek(self, first)) : place_for(self, first, end);
+        at = with != NULL ? tri_segment_next(tri_segment_seek(self, first))
+                          : place_for(self, first, end);
         if (at.chunk == NULL || at.at == at.chunk->used)
             break;
         erase = segments_release(at, end, &members);
         if (erase == 0)
             break;
-        chunk_splice(self, at, erase, NULL, 0, true);
+        tri_segment_splice(self, at, erase, NULL, 0, true);
     }
     return members;
 }
 
-void chunk_promote(struct tri_rangeset *self)
+void tri_segment_promote(struct tri_rangeset *self)
 {
     struct segment single = { .key = self->first, .count = self->count };
     struct chunk *chunk = chunk_get(self, 1, true);
@@ -296,7 +297,7 @@ void chunk_promote(struct tri_rangeset *self)
     chunk_fill(self, chunk, &single, 1);
 }
 
-void chunk_demote(struct tri_rangeset *self)
+void tri_segment_demote(struct tri_rangeset *self)
 {
     struct chunk *chunk = chunk_of(self->chunks.root);
 
@@ -307,7 +308,7 @@ void chunk_demote(struct tri_rangeset *self)
     chunk_drop(self, chunk);
 }
 
-void chunk_free_all(struct tri_rangeset *self)
+void tri_segment_free_all(struct tri_rangeset *self)
 {
     struct chunk *chunk;
 

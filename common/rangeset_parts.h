@@ -89,61 +89,61 @@ static inline uint64_t block_of(uint64_t index)
 /* ---- rangeset_bitmap.c: bits [low, high) of a block ----------------------------------------- */
 
 /* Set (clear) them. Returns how many changed. */
-uint32_t bitmap_set(struct bitmap *self, uint32_t low, uint32_t high);
-uint32_t bitmap_clear(struct bitmap *self, uint32_t low, uint32_t high);
-uint32_t bitmap_count_in(const struct bitmap *self, uint32_t low, uint32_t high);
+uint32_t tri_bitmap_set(struct bitmap *self, uint32_t low, uint32_t high);
+uint32_t tri_bitmap_clear(struct bitmap *self, uint32_t low, uint32_t high);
+uint32_t tri_bitmap_count_in(const struct bitmap *self, uint32_t low, uint32_t high);
 
 /* The first bit at or after `from` that is set (clear), or BLOCK_SIZE. */
-uint32_t bitmap_next_set(const struct bitmap *self, uint32_t from);
-uint32_t bitmap_next_clear(const struct bitmap *self, uint32_t from);
+uint32_t tri_bitmap_next_set(const struct bitmap *self, uint32_t from);
+uint32_t tri_bitmap_next_clear(const struct bitmap *self, uint32_t from);
 
 /* One past the last bit below `end` that is set (clear), or 0. */
-uint32_t bitmap_prev_set(const struct bitmap *self, uint32_t end);
-uint32_t bitmap_prev_clear(const struct bitmap *self, uint32_t end);
+uint32_t tri_bitmap_prev_set(const struct bitmap *self, uint32_t end);
+uint32_t tri_bitmap_prev_clear(const struct bitmap *self, uint32_t end);
 
 /* ---- rangeset_chunk.c ----------------------------------------------------------------------- */
 
 /* The last segment whose first index is at most `index`. */
-struct position chunk_seek(const struct tri_rangeset *self, uint64_t index);
+struct position tri_segment_seek(const struct tri_rangeset *self, uint64_t index);
 
 /* The first segment of all; the neighbours of a segment. */
-struct position chunk_begin(const struct tri_rangeset *self);
-struct position chunk_next(struct position at);
-struct position chunk_prev(struct position at);
+struct position tri_segment_begin(const struct tri_rangeset *self);
+struct position tri_segment_next(struct position at);
+struct position tri_segment_prev(struct position at);
 
 /* The first segment that ends after `index`. */
-struct position chunk_seek_over(const struct tri_rangeset *self, uint64_t index);
+struct position tri_segment_seek_over(const struct tri_rangeset *self, uint64_t index);
 
 /* Put the single range of the struct into a chunk. The set holds at least one index. */
-void chunk_promote(struct tri_rangeset *self);
+void tri_segment_promote(struct tri_rangeset *self);
 
 /* Back to the struct alone when one range or nothing is left. */
-void chunk_demote(struct tri_rangeset *self);
+void tri_segment_demote(struct tri_rangeset *self);
 
 /* Replace `erase` segments of one chunk by `count` others. A bitmap that goes is the caller's to
  * free afterwards. False, with nothing changed, when memory is out; with `must` it aborts instead,
  * and at most one chunk is allocated when count <= erase + 1. */
-bool chunk_splice(struct tri_rangeset *self,
-                  struct position at,
-                  size_t erase,
-                  const struct segment *with,
-                  size_t count,
-                  bool must);
+bool tri_segment_splice(struct tri_rangeset *self,
+                        struct position at,
+                        size_t erase,
+                        const struct segment *with,
+                        size_t count,
+                        bool must);
 
 /* Change a range in place: still between its neighbours. */
-void chunk_set_range(struct position at, uint64_t first, uint64_t count);
+void tri_segment_set_range(struct position at, uint64_t first, uint64_t count);
 
 /* Erase the segments that lie wholly inside [first, end), and put `with` in their place when it is
  * not NULL. Returns how many members were erased. Segments that reach out of it stay. */
-uint64_t chunk_replace(struct tri_rangeset *self,
-                       uint64_t first,
-                       uint64_t end,
-                       const struct segment *with);
+uint64_t tri_segment_replace(struct tri_rangeset *self,
+                             uint64_t first,
+                             uint64_t end,
+                             const struct segment *with);
 
 /* Free every chunk and bitmap. */
-void chunk_free_all(struct tri_rangeset *self);
+void tri_segment_free_all(struct tri_rangeset *self);
 
 /* A chunk outside the tree, or NULL. */
-struct chunk *chunk_alloc(size_t capacity);
+struct chunk *tri_segment_alloc(size_t capacity);
 
 #endif

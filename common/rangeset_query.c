@@ -30,7 +30,7 @@ static struct cursor cursor_over(const struct tri_rangeset *self, uint64_t index
     struct cursor cursor;
 
     if (!tri_ordered_is_empty(&self->chunks))
-        return cursor_at(chunk_seek_over(self, index));
+        return cursor_at(tri_segment_seek_over(self, index));
     cursor = cursor_single(self);
     cursor.valid = cursor.valid && self->first + self->count > index;
     return cursor;
@@ -42,7 +42,7 @@ static struct cursor cursor_before(const struct tri_rangeset *self, uint64_t end
     struct cursor cursor;
 
     if (!tri_ordered_is_empty(&self->chunks))
-        return cursor_at(chunk_seek(self, end - 1));
+        return cursor_at(tri_segment_seek(self, end - 1));
     cursor = cursor_single(self);
     cursor.valid = cursor.valid && self->first < end;
     return cursor;
@@ -50,13 +50,13 @@ static struct cursor cursor_before(const struct tri_rangeset *self, uint64_t end
 
 static void cursor_next(struct cursor *self)
 {
-    *self = self->at.chunk != NULL ? cursor_at(chunk_next(self->at))
+    *self = self->at.chunk != NULL ? cursor_at(tri_segment_next(self->at))
                                    : (struct cursor){ .valid = false };
 }
 
 static void cursor_prev(struct cursor *self)
 {
-    *self = self->at.chunk != NULL ? cursor_at(chunk_prev(self->at))
+    *self = self->at.chunk != NULL ? cursor_at(tri_segment_prev(self->at))
                                    : (struct cursor){ .valid = false };
 }
 
@@ -71,9 +71,9 @@ static bool run_after(const struct segment *segment, uint64_t from, uint64_t *fi
     } else {
         uint32_t bit = from > begin ? (uint32_t)(from - begin) : 0;
 
-        bit = bitmap_next_set(segment->bitmap, bit);
+        bit = tri_bitmap_next_set(segment->bitmap, bit);
         *first = begin + bit;
-        *end = begin + bitmap_next_clear(segment->bitmap, bit);
+        *end = begin + tri_bitmap_next_clear(segment->bitmap, bit);
     }
     return *first < *end;
 }
@@ -92,9 +92,9 @@ static bool run_before(const struct segment *segment,
     } else {
         uint32_t bit = limit < begin + BLOCK_SIZE ? (uint32_t)(limit - begin) : BLOCK_SIZE;
 
-        bit = bitmap_prev_set(segment->bitmap, bit);
+        bit = tri_bitmap_prev_set(segment->bitmap, bit);
         *end = begin + bit;
-        *first = begin + bitmap_prev_clear(segment->bitmap, bit);
+        *first = begin + tri_bitmap_prev_clear(segment->bitmap, bit);
     }
     return *first < *end;
 }
@@ -225,7 +225,7 @@ static uint64_t segment_count_in(const struct segment *segment, uint64_t first, 
     if (!segment_is_bitmap(segment))
         return high - low;
     first = segment_first(segment);
-    return bitmap_count_in(segment->bitmap, (uint32_t)(low - first), (uint32_t)(high - first));
+    return tri_bitmap_count_in(segment->bitmap, (uint32_t)(low - first), (uint32_t)(high - first));
 }
 
 uint64_t tri_rangeset_count_in(const struct tri_rangeset *self, uint64_t first, uint64_t count)
@@ -319,8 +319,8 @@ void tri_rangeset_copy(struct tri_rangeset *self, const struct tri_rangeset *oth
     tri_rangeset_clear(self);
     self->count = other->count;
     self->first = other->first;
-    for (struct position at = chunk_begin(other); at.chunk != NULL;) {
-        struct chunk *copy = chunk_alloc(at.chunk->capacity);
+    for (struct position at = tri_segment_begin(other); at.chunk != NULL;) {
+        struct chunk *copy = tri_segment_alloc(at.chunk->capacity);
 
         if (copy == NULL)
             tri_out_of_memory();
@@ -335,7 +335,7 @@ void tri_rangeset_copy(struct tri_rangeset *self, const struct tri_rangeset *oth
         }
         tri_ordered_insert(&self->chunks, &copy->node, at.chunk->node.key);
         at.at = at.chunk->used - 1;
-        at = chunk_next(at);
+        at = tri_segment_next(at);
     }
 }
 
@@ -345,77 +345,4 @@ void tri_rangeset_swap(struct tri_rangeset *self, struct tri_rangeset *other)
 
     *self = *other;
     *other = third;
-}
-
-/* ---- inspect -------------------------------------------------------------------------------- */
-
-size_t tri_rangeset_memory_bytes(const struct tri_rangeset *self)
-{
-    size_t bytes = 0;
-
-    if (self->spare != NULL)
-        bytes += sizeof(struct chunk) + CHUNK_MAX * sizeof(struct segment);
-    for (struct position at = chunk_begin(self); at.chunk != NULL; at = chunk_next(at)) {
-        if (at.at == 0)
-            bytes += sizeof(struct chunk) + at.chunk->capacity * sizeof(struct segment);
-        if (segment_is_bitmap(position_segment(at)))
-            bytes += sizeof(struct bitmap);
-    }
-    return bytes;
-}
-
-static void bitmap_check(const struct bitmap *self)
-{
-    uint32_t count = 0;
-    uint32_t runs = 0;
-    uint32_t end = 0;
-
-    for (uint32_t first; (first = bitmap_next_set(self, end)) < BLOCK_SIZE; runs++) {
-        tri_assert(first / 64 >= self->low_word);
-        end = bitmap_next_clear(self, first);
-        count += end - first;
-    }
-    for (uint32_t i = 0; i < self->low_word; i++)
-        tri_assert(self->words[i] == 0);
-    tri_assert(count > 0 && count == self->count && runs == self->runs);
-}
-
-void tri_rangeset_check(const struct tri_rangeset *self)
-{
-    uint64_t count = 0;
-    uint64_t end = 0;
-    bool was_bitmap = true;
-
-    tri_ordered_check(&self->chunks);
-    tri_assert(self->count <= TRI_INDEX_END);
-    if (tri_ordered_is_empty(&self->chunks)) {
-        tri_assert(self->count == 0 || self->first <= TRI_INDEX_END - self->count);
-        return;
-    }
-    for (struct position at = chunk_begin(self); at.chunk != NULL; at = chunk_next(at)) {
-        const struct segment *segment = position_segment(at);
-        uint64_t first = segment_first(segment);
-        bool is_bitmap = segment_is_bitmap(segment);
-
-        if (at.at == 0) {
-            uint64_t members = 0;
-
-            tri_assert(at.chunk->used >= 1 && at.chunk->used <= at.chunk->capacity);
-            tri_assert(at.chunk->capacity <= CHUNK_MAX && at.chunk->node.key == first);
-            for (size_t i = 0; i < at.chunk->used; i++)
-                members += segment_members(&at.chunk->segments[i]);
-            tri_assert(members == at.chunk->members);
-        }
-        tri_assert(segment_members(segment) > 0);
-        tri_assert(first > end || (first == end && (is_bitmap || was_bitmap)));
-        if (is_bitmap) {
-            tri_assert(block_of(first) == first);
-            bitmap_check(segment->bitmap);
-        }
-        end = segment_end(segment);
-        tri_assert(end <= TRI_INDEX_END);
-        was_bitmap = is_bitmap;
-        count += segment_members(segment);
-    }
-    tri_assert(count == self->count);
 }

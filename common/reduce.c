@@ -13,15 +13,15 @@ static const struct {
     size_t count;
     struct tri_reducer *(*make)(const struct reduce_spec *spec, struct tri_error *error);
 } table[] = {
-    [TRI_REDUCE_COUNT] = { "count", "", 0, reduce_count_new },
-    [TRI_REDUCE_SUM] = { "sum", "", 0, reduce_sum_new },
-    [TRI_REDUCE_MIN] = { "min", "", 0, reduce_min_new },
-    [TRI_REDUCE_MAX] = { "max", "", 0, reduce_max_new },
-    [TRI_REDUCE_MEAN] = { "mean", "", 0, reduce_mean_new },
-    [TRI_REDUCE_HISTOGRAM] = { "histogram", ":LO:HI:BINS", 3, reduce_histogram_new },
-    [TRI_REDUCE_TALLY] = { "tally", "", 0, reduce_tally_new },
-    [TRI_REDUCE_TOP] = { "top", ":K", 1, reduce_top_new },
-    [TRI_REDUCE_CONCAT] = { "concat", "", 0, reduce_concat_new },
+    [TRI_REDUCE_COUNT] = { "count", "", 0, tri_reduce_count_new },
+    [TRI_REDUCE_SUM] = { "sum", "", 0, tri_reduce_sum_new },
+    [TRI_REDUCE_MIN] = { "min", "", 0, tri_reduce_min_new },
+    [TRI_REDUCE_MAX] = { "max", "", 0, tri_reduce_max_new },
+    [TRI_REDUCE_MEAN] = { "mean", "", 0, tri_reduce_mean_new },
+    [TRI_REDUCE_HISTOGRAM] = { "histogram", ":LO:HI:BINS", 3, tri_reduce_histogram_new },
+    [TRI_REDUCE_TALLY] = { "tally", "", 0, tri_reduce_tally_new },
+    [TRI_REDUCE_TOP] = { "top", ":K", 1, tri_reduce_top_new },
+    [TRI_REDUCE_CONCAT] = { "concat", "", 0, tri_reduce_concat_new },
 };
 
 /* ---- specs ---------------------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ enum tri_status tri_reducer_encode(const struct tri_reducer *self,
     tri_pack_uint(out, self->count);
     status = self->ops->encode(self, out, error);
     if (status == TRI_OK && out->failed)
-        status = reduce_memory(error);
+        status = tri_reduce_memory(error);
     if (status != TRI_OK)
         out->size = start;
     return status;
@@ -169,10 +169,10 @@ enum tri_status tri_reducer_give(struct tri_reducer *self,
     return status;
 }
 
-enum tri_status reduce_wrong(struct tri_error *error,
-                             const struct tri_reducer *self,
-                             const char *wanted,
-                             const struct tri_value *value)
+enum tri_status tri_reduce_wrong(struct tri_error *error,
+                                 const struct tri_reducer *self,
+                                 const char *wanted,
+                                 const struct tri_value *value)
 {
     const char *name = table[self->kind].name;
 
@@ -188,36 +188,36 @@ enum tri_status reduce_wrong(struct tri_error *error,
                                                : "an array or map");
 }
 
-enum tri_status reduce_broken(struct tri_error *error, const struct tri_reducer *self)
+enum tri_status tri_reduce_broken(struct tri_error *error, const struct tri_reducer *self)
 {
     return tri_fail(error, TRI_INVALID, "malformed partial of %s", table[self->kind].name);
 }
 
-enum tri_status reduce_next(const struct tri_reducer *self,
-                            struct reduce_partial *partial,
-                            enum tri_type type,
-                            struct tri_value *value,
-                            struct tri_error *error)
+enum tri_status tri_reduce_next(const struct tri_reducer *self,
+                                struct reduce_partial *partial,
+                                enum tri_type type,
+                                struct tri_value *value,
+                                struct tri_error *error)
 {
     if (partial->values == 0 || tri_value_walk_next(&partial->rest, value, NULL) != TRI_OK
         || (type != TRI_ANY && value->type != type))
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     partial->values--;
     return TRI_OK;
 }
 
-enum tri_status reduce_next_count(const struct tri_reducer *self,
-                                  struct reduce_partial *partial,
-                                  uint64_t *count,
-                                  struct tri_error *error)
+enum tri_status tri_reduce_next_count(const struct tri_reducer *self,
+                                      struct reduce_partial *partial,
+                                      uint64_t *count,
+                                      struct tri_error *error)
 {
     struct tri_value value;
-    enum tri_status status = reduce_next(self, partial, TRI_INT, &value, error);
+    enum tri_status status = tri_reduce_next(self, partial, TRI_INT, &value, error);
 
     if (status != TRI_OK)
         return status;
     if (value.integer < 0)
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     *count = (uint64_t)value.integer;
     return TRI_OK;
 }
@@ -234,13 +234,13 @@ static enum tri_status partial_open(const struct tri_reducer *self,
 
     if (tri_value_unpack_whole(bytes, &all, NULL) != TRI_OK || all.type != TRI_COMPOUND
         || tri_value_walk(&all, &partial->rest, NULL) != TRI_OK || partial->rest.is_map)
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     partial->values = partial->rest.count;
-    status = reduce_next_count(self, partial, &kind, error);
+    status = tri_reduce_next_count(self, partial, &kind, error);
     if (status == TRI_OK && kind != (uint64_t)self->kind)
-        status = reduce_broken(error, self);
+        status = tri_reduce_broken(error, self);
     if (status == TRI_OK)
-        status = reduce_next_count(self, partial, &partial->count, error);
+        status = tri_reduce_next_count(self, partial, &partial->count, error);
     return status;
 }
 
@@ -292,7 +292,7 @@ enum tri_status tri_reducer_finish(struct tri_reducer *self,
     tri_buffer_clear(storage);
     status = self->ops->finish(self, storage, error);
     if (status == TRI_OK && storage->failed)
-        status = reduce_memory(error);
+        status = tri_reduce_memory(error);
     if (status == TRI_OK)
         status = tri_value_unpack_whole(tri_buffer_bytes(storage), value, error);
     return status;
@@ -316,7 +316,7 @@ static enum tri_status finish_as(struct tri_reducer *self,
         status =
             text ? tri_value_to_text(&value, out, error) : tri_value_to_json(&value, out, error);
     if (status == TRI_OK && out->failed)
-        status = reduce_memory(error);
+        status = tri_reduce_memory(error);
     if (status != TRI_OK)
         out->size = start;
     tri_buffer_deinit(&storage);

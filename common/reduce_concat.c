@@ -86,7 +86,7 @@ static enum tri_status text_append(struct tri_buffer *text,
     enum tri_status status = tri_value_to_text(value, text, error);
 
     if (status == TRI_OK && text->failed)
-        status = reduce_memory(error);
+        status = tri_reduce_memory(error);
     if (status != TRI_OK) {
         text->size = size;
         text->failed = false;
@@ -112,7 +112,7 @@ static enum tri_status concat_fold(struct tri_reducer *self,
     if (piece == NULL || piece_end(piece) != index) {
         piece = fresh = calloc(1, sizeof(*fresh));
         if (fresh == NULL)
-            return reduce_memory(error);
+            return tri_reduce_memory(error);
     }
     before = piece->text.size;
     status = text_append(&piece->text, value, error);
@@ -223,16 +223,16 @@ static enum tri_status run_read(const struct tri_reducer *self,
                                 struct tri_error *error)
 {
     struct tri_value value;
-    enum tri_status status = reduce_next_count(self, partial, &run->first, error);
+    enum tri_status status = tri_reduce_next_count(self, partial, &run->first, error);
 
     if (status == TRI_OK)
-        status = reduce_next_count(self, partial, &run->count, error);
+        status = tri_reduce_next_count(self, partial, &run->count, error);
     if (status == TRI_OK)
-        status = reduce_next(self, partial, TRI_BINARY, &value, error);
+        status = tri_reduce_next(self, partial, TRI_BINARY, &value, error);
     if (status != TRI_OK)
         return status;
     if (run->count == 0 || run->count > TRI_INDEX_END - run->first)
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     *text = value.bytes;
     return TRI_OK;
 }
@@ -256,7 +256,7 @@ static enum tri_status partial_check(const struct tri_reducer *self,
         if (status != TRI_OK)
             return status;
         if (run.first < next)
-            return reduce_broken(error, self);
+            return tri_reduce_broken(error, self);
         if (partial.ranges != NULL
             && (!ranges_next(&partial, &at, &named) || named.first != run.first
                 || named.count != run.count))
@@ -268,7 +268,7 @@ static enum tri_status partial_check(const struct tri_reducer *self,
         next = run.first + run.count + 1;
         total += run.count;
     }
-    return total == partial.count ? TRI_OK : reduce_broken(error, self);
+    return total == partial.count ? TRI_OK : tri_reduce_broken(error, self);
 }
 
 static enum tri_status concat_merge(struct tri_reducer *self,
@@ -286,7 +286,7 @@ static enum tri_status concat_merge(struct tri_reducer *self,
         struct tri_range run;
 
         if (piece == NULL) {
-            status = reduce_memory(error);
+            status = tri_reduce_memory(error);
             break;
         }
         run_read(self, partial, &run, &text, NULL);
@@ -294,7 +294,7 @@ static enum tri_status concat_merge(struct tri_reducer *self,
         tri_buffer_append(&piece->text, text.data, text.size);
         tri_ordered_insert(&fresh, &piece->node, run.first);
         if (piece->text.failed)
-            status = reduce_memory(error);
+            status = tri_reduce_memory(error);
     }
     while ((node = fresh.root) != NULL) {
         uint64_t first = node->key;
@@ -325,7 +325,7 @@ static enum tri_status concat_finish(const struct tri_reducer *self,
     return TRI_OK;
 }
 
-struct tri_reducer *reduce_concat_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_concat_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .fold = concat_fold,
@@ -341,7 +341,7 @@ struct tri_reducer *reduce_concat_new(const struct reduce_spec *spec, struct tri
 
     (void)spec;
     if (self == NULL) {
-        reduce_memory(error);
+        tri_reduce_memory(error);
         return NULL;
     }
     self->head.ops = &ops;

@@ -110,7 +110,7 @@ static enum tri_status offer(struct extreme *self,
             uint8_t *bytes = realloc(self->bytes, value->bytes.size);
 
             if (bytes == NULL)
-                return reduce_memory(error);
+                return tri_reduce_memory(error);
             self->bytes = bytes;
             self->capacity = value->bytes.size;
         }
@@ -134,7 +134,7 @@ static enum tri_status extreme_fold(struct tri_reducer *self,
         return TRI_OK;
     }
     if (value->type != TRI_INT && value->type != TRI_FLOAT && !is_bytes(value))
-        return reduce_wrong(error, self, "a number or a string", value);
+        return tri_reduce_wrong(error, self, "a number or a string", value);
     return offer(extreme_at(self), value, error);
 }
 
@@ -179,17 +179,17 @@ static enum tri_status extreme_merge(struct tri_reducer *self,
     struct tri_value best;
     uint64_t nan = 0;
     bool some;
-    enum tri_status status = reduce_next_count(self, partial, &nan, error);
+    enum tri_status status = tri_reduce_next_count(self, partial, &nan, error);
 
     if (status == TRI_OK)
-        status = reduce_next(self, partial, TRI_ANY, &best, error);
+        status = tri_reduce_next(self, partial, TRI_ANY, &best, error);
     if (status != TRI_OK)
         return status;
     some =
         best.type == TRI_INT || is_bytes(&best) || (best.type == TRI_FLOAT && !isnan(best.number));
     if (nan > 1 || partial->values != 0 || (!some && best.type != TRI_NIL)
         || (some || nan != 0) != (partial->count > 0))
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     if (some)
         status = offer(extreme_at(self), &best, error);
     if (status == TRI_OK && nan != 0)
@@ -226,7 +226,7 @@ static struct tri_reducer *extreme_new(struct tri_error *error)
     struct extreme *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
-        reduce_memory(error);
+        tri_reduce_memory(error);
         return NULL;
     }
     self->head.ops = &ops;
@@ -234,13 +234,13 @@ static struct tri_reducer *extreme_new(struct tri_error *error)
     return &self->head;
 }
 
-struct tri_reducer *reduce_min_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_min_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     (void)spec;
     return extreme_new(error);
 }
 
-struct tri_reducer *reduce_max_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_max_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     (void)spec;
     return extreme_new(error);

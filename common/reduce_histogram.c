@@ -47,7 +47,7 @@ static enum tri_status histogram_fold(struct tri_reducer *self,
 
     (void)index;
     if (value->type != TRI_INT && value->type != TRI_FLOAT)
-        return reduce_wrong(error, self, "a number", value);
+        return tri_reduce_wrong(error, self, "a number", value);
     if (isnan(number))
         histogram->nan++;
     else if (number < histogram->low)
@@ -109,20 +109,20 @@ static enum tri_status counts_walk(struct tri_reducer *self,
     uint64_t total = 0;
 
     if (partial.values != 3 + histogram->bin_count)
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     for (size_t i = 0; i < 3 + histogram->bin_count; i++) {
         uint64_t *place = i < 3 ? outside[i] : &histogram->bins[i - 3];
         uint64_t count;
-        enum tri_status status = reduce_next_count(self, &partial, &count, error);
+        enum tri_status status = tri_reduce_next_count(self, &partial, &count, error);
 
         if (status != TRI_OK)
             return status;
         if (__builtin_add_overflow(total, count, &total) || total > partial.count)
-            return reduce_broken(error, self);
+            return tri_reduce_broken(error, self);
         if (apply)
             *place += count;
     }
-    return total == partial.count ? TRI_OK : reduce_broken(error, self);
+    return total == partial.count ? TRI_OK : tri_reduce_broken(error, self);
 }
 
 static enum tri_status histogram_merge(struct tri_reducer *self,
@@ -181,7 +181,8 @@ static enum tri_status parameters_read(const struct reduce_spec *spec,
     return TRI_OK;
 }
 
-struct tri_reducer *reduce_histogram_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_histogram_new(const struct reduce_spec *spec,
+                                             struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,
@@ -204,7 +205,7 @@ struct tri_reducer *reduce_histogram_new(const struct reduce_spec *spec, struct 
         return NULL;
     self = calloc(1, sizeof(*self) + bins * sizeof(*self->bins));
     if (self == NULL) {
-        reduce_memory(error);
+        tri_reduce_memory(error);
         return NULL;
     }
     self->head.ops = &ops;

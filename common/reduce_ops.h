@@ -58,39 +58,40 @@ struct reduce_spec {
 };
 
 /* Constructors: zeroed but for ops, kind is the caller's. NULL with `*error`. */
-struct tri_reducer *reduce_count_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_sum_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_mean_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_min_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_max_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_histogram_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_tally_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_top_new(const struct reduce_spec *spec, struct tri_error *error);
-struct tri_reducer *reduce_concat_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_count_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_sum_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_mean_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_min_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_max_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_histogram_new(const struct reduce_spec *spec,
+                                             struct tri_error *error);
+struct tri_reducer *tri_reduce_tally_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_top_new(const struct reduce_spec *spec, struct tri_error *error);
+struct tri_reducer *tri_reduce_concat_new(const struct reduce_spec *spec, struct tri_error *error);
 
 /* TRI_INVALID: `sum: wanted a number, got a string "abc"`. */
-enum tri_status reduce_wrong(struct tri_error *error,
-                             const struct tri_reducer *self,
-                             const char *wanted,
-                             const struct tri_value *value);
+enum tri_status tri_reduce_wrong(struct tri_error *error,
+                                 const struct tri_reducer *self,
+                                 const char *wanted,
+                                 const struct tri_value *value);
 
 /* TRI_INVALID: a partial that is not one of this reducer. */
-enum tri_status reduce_broken(struct tri_error *error, const struct tri_reducer *self);
+enum tri_status tri_reduce_broken(struct tri_error *error, const struct tri_reducer *self);
 
-/* The next value of a partial, or reduce_broken when there is none or it is of another type. */
-enum tri_status reduce_next(const struct tri_reducer *self,
-                            struct reduce_partial *partial,
-                            enum tri_type type,
-                            struct tri_value *value,
-                            struct tri_error *error);
+/* The next value of a partial, or tri_reduce_broken when there is none or it is of another type. */
+enum tri_status tri_reduce_next(const struct tri_reducer *self,
+                                struct reduce_partial *partial,
+                                enum tri_type type,
+                                struct tri_value *value,
+                                struct tri_error *error);
 
 /* The same for a count: an integer that is not negative. */
-enum tri_status reduce_next_count(const struct tri_reducer *self,
-                                  struct reduce_partial *partial,
-                                  uint64_t *count,
-                                  struct tri_error *error);
+enum tri_status tri_reduce_next_count(const struct tri_reducer *self,
+                                      struct reduce_partial *partial,
+                                      uint64_t *count,
+                                      struct tri_error *error);
 
-static inline enum tri_status reduce_memory(struct tri_error *error)
+static inline enum tri_status tri_reduce_memory(struct tri_error *error)
 {
     return tri_fail(error, TRI_MEMORY, "out of memory");
 }

@@ -62,7 +62,7 @@ static enum tri_status count_merge(struct tri_reducer *self,
                                    struct reduce_partial *partial,
                                    struct tri_error *error)
 {
-    return partial->values == 0 ? TRI_OK : reduce_broken(error, self);
+    return partial->values == 0 ? TRI_OK : tri_reduce_broken(error, self);
 }
 
 static enum tri_status count_finish(const struct tri_reducer *self,
@@ -74,7 +74,7 @@ static enum tri_status count_finish(const struct tri_reducer *self,
     return TRI_OK;
 }
 
-struct tri_reducer *reduce_count_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_count_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,
@@ -92,7 +92,7 @@ struct tri_reducer *reduce_count_new(const struct reduce_spec *spec, struct tri_
 
     (void)spec;
     if (self == NULL)
-        reduce_memory(error);
+        tri_reduce_memory(error);
     else
         self->ops = &ops;
     return self;
@@ -111,7 +111,7 @@ static enum tri_status sum_fold(struct tri_reducer *self,
         return TRI_OK;
     }
     if (value->type != TRI_FLOAT)
-        return reduce_wrong(error, self, "a number", value);
+        return tri_reduce_wrong(error, self, "a number", value);
     sum_at(self)->floats++;
     tri_exact_add(&sum_at(self)->exact, value->number);
     return TRI_OK;
@@ -155,14 +155,14 @@ static enum tri_status floats_read(const struct tri_reducer *self,
                                    struct tri_error *error)
 {
     struct tri_value values[TRI_EXACT_VALUES];
-    enum tri_status status = reduce_next_count(self, partial, floats, error);
+    enum tri_status status = tri_reduce_next_count(self, partial, floats, error);
 
     for (size_t i = 0; i < TRI_EXACT_VALUES && status == TRI_OK; i++)
-        status = reduce_next(self, partial, TRI_ANY, &values[i], error);
+        status = tri_reduce_next(self, partial, TRI_ANY, &values[i], error);
     if (status == TRI_OK)
         status = tri_exact_decode(exact, values, error);
     if (status == TRI_OK && (*floats == 0 || *floats > partial->count || partial->values != 0))
-        status = reduce_broken(error, self);
+        status = tri_reduce_broken(error, self);
     return status;
 }
 
@@ -183,17 +183,17 @@ static enum tri_status sum_merge(struct tri_reducer *self,
     struct tri_value value;
     uint64_t floats = 0;
     __int128 integer;
-    enum tri_status status = reduce_next(self, partial, TRI_BINARY, &value, error);
+    enum tri_status status = tri_reduce_next(self, partial, TRI_BINARY, &value, error);
 
     if (status == TRI_OK && value.bytes.size != sizeof(integer))
-        status = reduce_broken(error, self);
+        status = tri_reduce_broken(error, self);
     if (status == TRI_OK && partial->values > 0)
         status = floats_read(self, partial, &floats, &exact, error);
     if (status != TRI_OK)
         return status;
     memcpy(&integer, value.bytes.data, sizeof(integer));
     if (!is_sum_of(integer, partial->count - floats))
-        return reduce_broken(error, self);
+        return tri_reduce_broken(error, self);
     if (__builtin_add_overflow(self->integer, integer, &integer))
         return tri_fail(error, TRI_OVERFLOW, "the sum does not fit 128 bits");
     self->integer = integer;
@@ -258,7 +258,7 @@ static enum tri_status sum_finish_json(const struct tri_reducer *self,
         if (status == TRI_OK)
             tri_json_double(out, sum);
     }
-    return status == TRI_OK && out->failed ? reduce_memory(error) : status;
+    return status == TRI_OK && out->failed ? tri_reduce_memory(error) : status;
 }
 
 static enum tri_status mean_finish(const struct tri_reducer *self,
@@ -281,14 +281,14 @@ static struct tri_reducer *sum_new(const struct tri_reduce_ops *ops, struct tri_
     struct sum *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
-        reduce_memory(error);
+        tri_reduce_memory(error);
         return NULL;
     }
     self->head.ops = ops;
     return &self->head;
 }
 
-struct tri_reducer *reduce_sum_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_sum_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,
@@ -308,7 +308,7 @@ struct tri_reducer *reduce_sum_new(const struct reduce_spec *spec, struct tri_er
     return sum_new(&ops, error);
 }
 
-struct tri_reducer *reduce_mean_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_mean_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,

@@ -45,7 +45,7 @@ static enum tri_status fold_text(struct tally *self, struct tri_bytes key, struc
         return over_limit(error);
     count = tri_bytemap_at(&self->counts, key, NULL);
     if (count == NULL)
-        return reduce_memory(error);
+        return tri_reduce_memory(error);
     count->number++;
     self->total++;
     return TRI_OK;
@@ -87,7 +87,7 @@ static enum tri_status map_add(struct tally *self,
     if (total > INT64_MAX - self->total)
         return over_limit(error);
     if (!tri_bytemap_reserve(&self->counts, walk.count, key_bytes))
-        return reduce_memory(error);
+        return tri_reduce_memory(error);
     for (uint32_t i = 0; i < walk.count; i++) {
         struct tri_value key;
         struct tri_value count;
@@ -116,13 +116,13 @@ static enum tri_status tally_fold(struct tri_reducer *self,
     if (value->type == TRI_COMPOUND) {
         status = map_add(tally, value, &good, error);
         if (status == TRI_OK && !good)
-            return reduce_wrong(error, self, "a scalar or a map of words and counts", value);
+            return tri_reduce_wrong(error, self, "a scalar or a map of words and counts", value);
         return status;
     }
     tri_buffer_clear(&tally->text);
     status = tri_value_to_text(value, &tally->text, error);
     if (status == TRI_OK && tally->text.failed)
-        status = reduce_memory(error);
+        status = tri_reduce_memory(error);
     return status == TRI_OK ? fold_text(tally, tri_buffer_bytes(&tally->text), error) : status;
 }
 
@@ -181,7 +181,7 @@ static enum tri_status map_write(const struct tally *self,
     struct row *rows = rows_sorted(self, compare_keys);
 
     if (rows == NULL)
-        return reduce_memory(error);
+        return tri_reduce_memory(error);
     tri_pack_map(out, (uint32_t)self->counts.count);
     for (size_t i = 0; i < self->counts.count; i++) {
         tri_pack_string(out, rows[i].key.data, rows[i].key.size);
@@ -215,14 +215,14 @@ static enum tri_status tally_merge(struct tri_reducer *self,
 {
     struct tri_value map;
     bool good;
-    enum tri_status status = reduce_next(self, partial, TRI_COMPOUND, &map, error);
+    enum tri_status status = tri_reduce_next(self, partial, TRI_COMPOUND, &map, error);
 
     if (status == TRI_OK && partial->values != 0)
-        status = reduce_broken(error, self);
+        status = tri_reduce_broken(error, self);
     if (status == TRI_OK)
         status = map_add(tally_at(self), &map, &good, error);
     if (status == TRI_OK && !good)
-        status = reduce_broken(error, self);
+        status = tri_reduce_broken(error, self);
     return status;
 }
 
@@ -242,7 +242,7 @@ static enum tri_status top_finish(const struct tri_reducer *self,
     size_t count = tally->counts.count < tally->shown ? tally->counts.count : tally->shown;
 
     if (rows == NULL)
-        return reduce_memory(error);
+        return tri_reduce_memory(error);
     tri_pack_array(out, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
         tri_pack_array(out, 2);
@@ -260,7 +260,7 @@ static struct tri_reducer *tally_new(const struct tri_reduce_ops *ops,
     struct tally *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
-        reduce_memory(error);
+        tri_reduce_memory(error);
         return NULL;
     }
     self->head.ops = ops;
@@ -270,7 +270,7 @@ static struct tri_reducer *tally_new(const struct tri_reduce_ops *ops,
     return &self->head;
 }
 
-struct tri_reducer *reduce_tally_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_tally_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,
@@ -288,7 +288,7 @@ struct tri_reducer *reduce_tally_new(const struct reduce_spec *spec, struct tri_
     return tally_new(&ops, 0, error);
 }
 
-struct tri_reducer *reduce_top_new(const struct reduce_spec *spec, struct tri_error *error)
+struct tri_reducer *tri_reduce_top_new(const struct reduce_spec *spec, struct tri_error *error)
 {
     static const struct tri_reduce_ops ops = {
         .commutative = true,

@@ -3,19 +3,16 @@
 
 /* ---- pack ----------------------------------------------------------------------------------- */
 
-/* Write the low `size` bytes of `number`, big-endian. */
-static void put_number(uint8_t *at, uint64_t number, size_t size)
-{
-    for (size_t i = size; i-- > 0; number >>= 8)
-        at[i] = (uint8_t)number;
-}
-
-/* Write a head byte and a number of 1 << log2_size bytes. Returns the size. */
+/* Write a head byte and a big-endian number of 1 << log2_size bytes; up to 9 bytes at `at` may be
+ * written over. Returns the size. */
 static size_t put_head(uint8_t *at, uint8_t head, uint64_t number, int log2_size)
 {
+    int size = 1 << log2_size;
+
     at[0] = (uint8_t)(head + log2_size);
-    put_number(at + 1, number, (size_t)1 << log2_size);
-    return 1 + ((size_t)1 << log2_size);
+    number = __builtin_bswap64(number << (64 - 8 * size));
+    memcpy(at + 1, &number, sizeof(number));
+    return 1 + (size_t)size;
 }
 
 static int log2_size_of(uint64_t number)
@@ -56,9 +53,7 @@ void tri_pack_float(struct tri_buffer *out, double number)
     if (at == NULL)
         return;
     memcpy(&bits, &number, sizeof(bits));
-    at[0] = 0xcb;
-    put_number(at + 1, bits, 8);
-    out->size += 9;
+    out->size += put_head(at, 0xcb - 3, bits, 3);
 }
 
 void tri_pack_text(struct tri_buffer *out, const char *text)
@@ -69,7 +64,7 @@ void tri_pack_text(struct tri_buffer *out, const char *text)
 /* The head for a size, of 1, 2 or 4 bytes. */
 static void pack_head(struct tri_buffer *out, uint8_t head, uint32_t size)
 {
-    uint8_t *at = tri_buffer_reserve(out, 5);
+    uint8_t *at = tri_buffer_reserve(out, 9);
 
     if (at != NULL)
         out->size += put_head(at, head, size, log2_size_of(size));
@@ -109,7 +104,7 @@ void tri_pack_binary(struct tri_buffer *out, const void *data, size_t size)
 /* Arrays and maps have no 8-bit count. */
 static void pack_count(struct tri_buffer *out, uint8_t fix, uint8_t head, uint32_t count)
 {
-    uint8_t *at = tri_buffer_reserve(out, 5);
+    uint8_t *at = tri_buffer_reserve(out, 9);
 
     if (at == NULL)
         return;

@@ -1,13 +1,26 @@
 /* Unpacking msgpack. Every length is compared with the bytes left before it is believed. */
 #include "common/value.h"
 
+/* A big-endian number of 1, 2, 4 or 8 bytes. */
 static uint64_t get_number(const uint8_t *at, size_t size)
 {
-    uint64_t number = 0;
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
 
-    for (size_t i = 0; i < size; i++)
-        number = (number << 8) | at[i];
-    return number;
+    switch (size) {
+    case 1:
+        return at[0];
+    case 2:
+        memcpy(&two, at, size);
+        return __builtin_bswap16(two);
+    case 4:
+        memcpy(&four, at, size);
+        return __builtin_bswap32(four);
+    default:
+        memcpy(&eight, at, sizeof(eight));
+        return __builtin_bswap64(eight);
+    }
 }
 
 /* What a head says: a scalar is in `value`, `size` is all of it; of a compound `size` is only the
@@ -206,14 +219,33 @@ static enum tri_status compound_size(struct tri_bytes bytes,
     }
 }
 
+/* The commonest of what the inline path leaves: unsigned numbers of more than 7 bits. */
+static bool unpack_unsigned(struct tri_bytes bytes, struct tri_value *value, size_t *size)
+{
+    uint64_t number;
+    size_t width;
+
+    if (bytes.size == 0 || bytes.data[0] < 0xcc || bytes.data[0] > 0xcf)
+        return false;
+    width = (size_t)1 << (bytes.data[0] - 0xcc);
+    if (!number_after(bytes, width, &number) || number > INT64_MAX)
+        return false;
+    *value = tri_value_int((int64_t)number);
+    *size = 1 + width;
+    return true;
+}
+
 enum tri_status tri_value_unpack_slow(struct tri_bytes bytes,
                                       struct tri_value *value,
                                       size_t *size,
                                       struct tri_error *error)
 {
     struct head head;
-    enum tri_status status = read_head(bytes, &head, error);
+    enum tri_status status;
 
+    if (unpack_unsigned(bytes, value, size))
+        return TRI_OK;
+    status = read_head(bytes, &head, error);
     if (status == TRI_OK && head.value.type == TRI_COMPOUND) {
         status = compound_size(bytes, &head, &head.size, error);
         head.value.bytes = (struct tri_bytes){ bytes.data, head.size };
