@@ -43,19 +43,8 @@ END_TEST
 
 START_TEST(base64_survives_and_refuses_what_it_would_not_write)
 {
-    static const char *const bad[] = { "A",
-                                       "AB",
-                                       "ABC",
-                                       "A===",
-                                       "====",
-                                       "AB=C",
-                                       "AB==AB==",
-                                       "AB*=",
-                                       "AC=="
-                                       "x",
-                                       "AB==",
-                                       "ABC=",
-                                       "A\nBC" };
+    static const char *const bad[] = { "A",        "AB",   "ABC",   "A===", "====", "AB=C",
+                                       "AB==AB==", "AB*=", "AC==x", "AB==", "ABC=", "A\nBC" };
     uint8_t data[32];
     struct tri_buffer text;
     struct tri_buffer back;
