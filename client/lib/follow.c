@@ -31,6 +31,27 @@ static struct tri_follow *follow_new(struct tri_session *session,
     return self;
 }
 
+void tri_follow_free(struct tri_follow *self)
+{
+    tri_dlist_remove(&self->session->follows, &self->node);
+    tri_append_deinit(&self->append);
+    tri_heap_deinit(&self->turns);
+    tri_rangeset_deinit(&self->received);
+    tri_rangeset_deinit(&self->consumed);
+    tri_rangeset_deinit(&self->to_ack);
+    tri_reducer_destroy(&self->reducer);
+    tri_buffer_deinit(&self->scratch);
+    tri_buffer_deinit(&self->submit);
+    free(self);
+}
+
+/* As long as we are its owner, the broker holds back results, and in the end work, for us. */
+static bool must_tell(const struct tri_follow *self)
+{
+    return self->accepted && self->window_bytes != 0 && !self->ended && self->state != FOLLOW_FAILED
+           && !self->session->closing;
+}
+
 void tri_follow_close(struct tri_follow **self)
 {
     struct tri_follow *follow = *self;
@@ -38,16 +59,10 @@ void tri_follow_close(struct tri_follow **self)
     if (follow == NULL)
         return;
     tri_rows_drop(follow);
-    tri_dlist_remove(&follow->session->follows, &follow->node);
-    tri_append_deinit(&follow->append);
-    tri_heap_deinit(&follow->turns);
-    tri_rangeset_deinit(&follow->received);
-    tri_rangeset_deinit(&follow->consumed);
-    tri_rangeset_deinit(&follow->to_ack);
-    tri_reducer_destroy(&follow->reducer);
-    tri_buffer_deinit(&follow->scratch);
-    tri_buffer_deinit(&follow->submit);
-    free(follow);
+    if (must_tell(follow))
+        follow->state = FOLLOW_LEAVING;
+    else
+        tri_follow_free(follow);
     *self = NULL;
 }
 
@@ -164,8 +179,9 @@ struct tri_follow *tri_follow_by_request(struct tri_session *session, uint64_t i
     {
         struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);
 
-        if (follow->request == id || follow->append.request == id
-            || (id != 0 && follow->append.seal_request == id))
+        if (follow->state != FOLLOW_LEAVING
+            && (follow->request == id || follow->append.request == id
+                || (id != 0 && follow->append.seal_request == id)))
             return follow;
     }
     return NULL;
@@ -177,7 +193,8 @@ struct tri_follow *tri_follow_by_number(struct tri_session *session, uint64_t nu
     {
         struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);
 
-        if (follow->accepted && follow->state != FOLLOW_FAILED && follow->number == number)
+        if (follow->accepted && follow->state != FOLLOW_FAILED && follow->state != FOLLOW_LEAVING
+            && follow->number == number)
             return follow;
     }
     return NULL;

@@ -48,11 +48,29 @@ static enum tri_status attach_effect(struct tri_follow *self)
     return TRI_OK;
 }
 
+/* Stay as a reader that has everything: nothing is held back for it. */
+static enum tri_status leave_effect(struct tri_follow *self)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ATTACH };
+    const struct tri_range everything = { 0, INT64_MAX };
+
+    message.attach.request = tri_session_request_id(self->session);
+    message.attach.number = self->number;
+    message.attach.have = tri_ranges_of(&everything, 1);
+    tri_message_encode(&message, &self->session->out);
+    if (self->session->out.failed)
+        return TRI_MEMORY;
+    tri_follow_free(self);
+    return TRI_OK;
+}
+
 enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body)
 {
     enum tri_status status = TRI_EMPTY;
 
     tri_buffer_clear(&self->session->out);
+    if (self->state == FOLLOW_LEAVING)
+        return leave_effect(self);
     if (self->state == FOLLOW_FAILED || now < self->not_before)
         return TRI_EMPTY;
     if (self->state == FOLLOW_FOLLOWED) {

@@ -114,7 +114,7 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
         tri_append_on_error(self, now, message);
         return;
     }
-    if (self->state != FOLLOW_SUBMITTING && self->state != FOLLOW_ATTACHING)
+    if (self->state == FOLLOW_FOLLOWED && message->status != TRI_STALE)
         return;
     if (tri_error_is_temporary(message->status)
         && (self->accepted || now - self->busy_since < self->session->give_up_ms)) {

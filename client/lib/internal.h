@@ -30,6 +30,7 @@ void tri_request_give_up(struct tri_request *self);
 /* follow.c, follow_events.c, follow_effect.c */
 struct tri_follow *tri_follow_by_request(struct tri_session *session, uint64_t id);
 struct tri_follow *tri_follow_by_number(struct tri_session *session, uint64_t number);
+void tri_follow_free(struct tri_follow *self);
 /* The state of a batch by its number on the wire. */
 void tri_follow_set_state(struct tri_follow *self, uint64_t state);
 /* Create the reducer that the spec names, if it names one. */

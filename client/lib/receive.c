@@ -9,6 +9,9 @@ static void on_session_error(struct tri_session *self,
                              tri_time now,
                              const struct tri_msg_error *message)
 {
+    if (self->link == TRI_LINK_UP)
+        tri_session_notice(self, "the broker says: %.*s", (int)message->text.size,
+                           (const char *)message->text.data);
     if (self->link != TRI_LINK_GREETING)
         return;
     snprintf(self->last_word, sizeof(self->last_word), "%.*s", (int)message->text.size,

@@ -53,6 +53,7 @@ void tri_session_close(struct tri_session *self)
 
         tri_request_close(&request);
     }
+    self->closing = true;
     tri_dlist_foreach(&self->follows, node)
     {
         struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);

@@ -29,6 +29,7 @@ struct tri_session {
     bool hello_sent;
     bool was_up; /* this session has been UP before */
     bool bye_wanted;
+    bool closing;
     size_t endpoint;
     uint64_t failures;       /* connections in a row that did not get UP */
     tri_time retry_at;       /* DOWN */
@@ -144,7 +145,13 @@ struct tri_row {
     size_t entry_at;
 };
 
-enum tri_follow_state { FOLLOW_SUBMITTING, FOLLOW_ATTACHING, FOLLOW_FOLLOWED, FOLLOW_FAILED };
+enum tri_follow_state {
+    FOLLOW_SUBMITTING,
+    FOLLOW_ATTACHING,
+    FOLLOW_FOLLOWED,
+    FOLLOW_FAILED,
+    FOLLOW_LEAVING, /* closed here; the broker is still to be told */
+};
 
 struct tri_follow {
     struct tri_dlist_node node;

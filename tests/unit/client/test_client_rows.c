@@ -277,6 +277,55 @@ START_TEST(closing_a_batch_acknowledges_what_was_consumed)
 }
 END_TEST
 
+START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+    const struct tri_message *attach;
+
+    broker_run(&s, 7, 0, 0, 5);
+    ck_assert_uint_eq(s.kept, 1);
+    tri_follow_close(&batch);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(s.kept, 0);
+    ck_assert_uint_eq(attach->attach.number, 7);
+    ck_assert_uint_eq(attach->attach.owner, 0);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, INT64_MAX);
+    broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
+    broker_run(&s, 7, 1, 5, 5);
+    broker_ends(&s, 7, 50, 50);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_ended_is_closed_without_a_word)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+
+    broker_ends(&s, 7, 50, 0);
+    tri_follow_close(&batch);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_another_client_took_over_fails_here)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+    const struct tri_message *attach;
+
+    connection_breaks(&s);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
+    broker_answers_error(&s, attach->attach.request, TRI_STALE, 0);
+    ck_assert_int_eq(tri_follow_state(batch, &s.error), TRI_STALE);
+    story_end(&s);
+}
+END_TEST
+
 /* ---- losing the broker ---------------------------------------------------------------------- */
 
 /* After each number of results: everything not consumed comes again and is given once. */
@@ -523,6 +572,9 @@ int main(void)
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
     tcase_add_test(tcase, the_end_is_acknowledged_at_once);
     tcase_add_test(tcase, closing_a_batch_acknowledges_what_was_consumed);
+    tcase_add_test(tcase, closing_a_batch_that_goes_on_gives_up_its_ownership);
+    tcase_add_test(tcase, a_batch_that_ended_is_closed_without_a_word);
+    tcase_add_test(tcase, a_batch_that_another_client_took_over_fails_here);
     tcase_add_test(tcase, a_lost_connection_repeats_and_loses_no_result);
     tcase_add_test(tcase, a_repeated_row_that_was_consumed_is_acknowledged_again);
     tcase_add_test(tcase, results_that_are_here_are_given_before_a_failure_is_told);
