@@ -31,12 +31,15 @@ void host_runs_grow(struct host_runs *self, uint64_t index);
 
 static inline void host_runs_add(struct host_runs *self, uint64_t index)
 {
-    struct tri_range *last = self->items + self->count - 1;
+    if (likely(self->count != 0)) {
+        struct tri_range *last = &self->items[self->count - 1];
 
-    if (likely(self->count != 0 && last->first + last->count == index))
-        last->count++;
-    else
-        host_runs_grow(self, index);
+        if (likely(last->first + last->count == index)) {
+            last->count++;
+            return;
+        }
+    }
+    host_runs_grow(self, index);
 }
 
 /* The rarer halves of box_keep. */

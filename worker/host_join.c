@@ -18,11 +18,13 @@ static int by_first(const void *a, const void *b)
 /* Add a range after all others, joining it to the last when it touches. */
 static void runs_append(struct host_runs *runs, struct tri_range range)
 {
-    struct tri_range *last = runs->items + runs->count - 1;
+    if (runs->count != 0) {
+        struct tri_range *last = &runs->items[runs->count - 1];
 
-    if (runs->count != 0 && last->first + last->count == range.first) {
-        last->count += range.count;
-        return;
+        if (last->first + last->count == range.first) {
+            last->count += range.count;
+            return;
+        }
     }
     if (runs->count == runs->capacity) {
         runs->capacity = runs->capacity != 0 ? runs->capacity * 2 : 16;

@@ -254,8 +254,10 @@ bool lease_grab(struct host *host, struct rower *rower)
     struct tri_dlist_node *node = host->draining ? NULL : tri_dlist_first(&host->slices);
     struct slice *slice;
 
-    if (node == NULL)
+    if (node == NULL) {
+        lease_leave(host, rower);
         return false;
+    }
     slice = tri_container_of(node, struct slice, node);
     step_onto(host, rower, slice->lease);
     rower->grain = grain_of(host, rower);
