@@ -1,0 +1,262 @@
+/* scenario.h - the vocabulary of the engine's stories.
+ *
+ * A scenario is an engine with peers around it. Actions are events; what the engine sends waits,
+ * per peer and as one line of text each, until the story expects it. Anything that was sent and is
+ * not expected fails at the next action, and so does anything expected that was not sent. After
+ * every step engine_check() runs, PUTs and DELETEs are applied to a model of the store, and every
+ * payload that a SEND names must be there.
+ *
+ *     LEASE b1 0+10 attempt=2 isolated      tasks first+count; attempt and flags when not usual
+ *     ROW b1 #3 values 0+4,7+1              row number, kind, ranges
+ *     END b1 done done=10 dead=0 cancelled=0 rows=2
+ *
+ * Peers keep themselves alive with heartbeats while time passes, unless they are told to be silent.
+ */
+#ifndef SCENARIO_H
+#define SCENARIO_H
+
+#include "broker/engine/engine.h"
+#include "common/buffer.h"
+#include "common/map.h"
+#include "common/rangeset.h"
+
+#include <check.h>
+
+#define HEARTBEAT_MS 1000
+#define LEASE_MS 10000
+#define PEERS_MAX 40
+#define BATCHES_MAX 40
+#define SENT_MAX 4096
+#define HELD_MAX 4096
+
+struct sent {
+    uint64_t order;
+    char text[600];
+    bool waits;
+    bool taken;
+};
+
+/* What a worker in the story has been given. */
+struct held {
+    uint64_t lease;
+    uint64_t number;
+    uint64_t generation;
+    uint64_t attempt;
+    uint64_t first;
+    uint64_t count;
+    struct tri_rangeset undone;
+    struct tri_rangeset started;
+    uint64_t wanted;
+};
+
+struct peer {
+    char name[32];
+    bool used;
+    bool silent;
+    bool is_worker;
+    bool takes_batches; /* answers BATCH with OARS of `width` */
+    uint64_t width;
+    struct peer_id id;
+    struct tri_uuid instance;
+    const char *principal;
+    const char *const *handlers;
+    const char *const *labels;
+    uint64_t seq;       /* reports sent */
+    uint64_t heartbeat; /* heartbeats sent */
+    struct sent *sent;
+    size_t sent_count;
+    struct held *held;
+    size_t held_count;
+};
+
+struct scenario_batch {
+    char name[32];
+    struct tri_uuid uuid;
+    uint64_t number;
+    uint64_t appended;
+};
+
+struct scenario {
+    struct engine *engine;
+    struct engine_options options;
+    tri_time now;
+    struct peer peers[PEERS_MAX];
+    struct scenario_batch batches[BATCHES_MAX];
+    size_t batch_count;
+    uint64_t request;
+    uint64_t routes;
+    bool wants_progress;
+    struct tri_bytemap rows; /* the store's model: keys that are there */
+    struct tri_buffer trace;
+    uint64_t hash; /* over every effect, for determinism */
+    uint64_t gets[64];
+    size_t get_count;
+    struct tri_buffer last; /* frame 0 of the message that was expected last */
+};
+
+struct scenario_spec {
+    const char *handler; /* "square" */
+    uint64_t retries;
+    uint64_t crash_limit; /* 0: 3 */
+    enum tri_halt halt;
+    uint64_t halt_fail_count;
+    uint64_t halt_fail_percent;
+    uint64_t priority;
+    const char *const *labels;
+    const char *reducer;
+    const char *plugin;
+    int64_t first;
+    int64_t step; /* 0: 1 */
+};
+
+/* ---- life ---- */
+
+void scenario_begin(struct scenario *s);
+void scenario_begin_with(struct scenario *s, const struct engine_options *options);
+struct engine_options scenario_options(void);
+
+/* Nothing unexpected may be left. */
+void scenario_end(struct scenario *s);
+
+/* ---- time ---- */
+
+void time_passes_ms(struct scenario *s, uint64_t ms);
+void tick(struct scenario *s);
+
+/* ---- peers ---- */
+
+void client_joins(struct scenario *s, const char *name);
+void client_of(struct scenario *s, const char *name, const char *principal);
+
+/* Offers "square", "echo" and "command"; answers BATCH with `width` oars. */
+void worker_joins(struct scenario *s, const char *name, uint64_t width);
+void worker_joins_with(struct scenario *s,
+                       const char *name,
+                       uint64_t width,
+                       const char *const *handlers,
+                       const char *const *labels);
+
+/* It does not answer BATCH by itself. */
+void worker_hesitates(struct scenario *s, const char *name);
+void worker_mans(struct scenario *s, const char *name, const char *batch, uint64_t width);
+void worker_refuses(struct scenario *s, const char *name, const char *batch, enum tri_status why);
+
+/* HELLO again on a new connection, with what it holds; its unacknowledged reports are not sent. */
+void peer_returns(struct scenario *s, const char *name);
+
+/* It forgets all leases without reporting (as if their messages had been lost). */
+void worker_loses_leases(struct scenario *s, const char *name);
+void peer_goes_silent(struct scenario *s, const char *name);
+void peer_lost(struct scenario *s, const char *name);
+void peer_says_bye(struct scenario *s, const char *name);
+void heartbeat(struct scenario *s, const char *name);
+
+/* ---- clients ---- */
+
+void client_submits(struct scenario *s, const char *client, const char *batch, uint64_t count);
+void client_submits_with(struct scenario *s,
+                         const char *client,
+                         const char *batch,
+                         uint64_t count,
+                         uint64_t window_bytes,
+                         const struct scenario_spec *spec);
+
+/* An open batch of items; then items by position, all of `item_bytes`. */
+void client_opens(struct scenario *s, const char *client, const char *batch, uint64_t window_bytes);
+void client_opens_with(struct scenario *s,
+                       const char *client,
+                       const char *batch,
+                       uint64_t window_bytes,
+                       const struct scenario_spec *spec);
+void client_appends(struct scenario *s, const char *client, const char *batch, uint64_t count);
+void client_appends_at(struct scenario *s,
+                       const char *client,
+                       const char *batch,
+                       uint64_t first,
+                       uint64_t count,
+                       size_t item_bytes,
+                       char fill);
+void client_seals(struct scenario *s, const char *client, const char *batch);
+void client_attaches(
+    struct scenario *s, const char *client, const char *batch, bool owner, uint64_t window_bytes);
+void client_acks(struct scenario *s, const char *client, const char *batch, uint64_t row);
+void client_cancels(struct scenario *s, const char *client, const char *batch);
+void client_cancels_tasks(
+    struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count);
+void client_retries(struct scenario *s, const char *client, const char *batch);
+void client_forgets(struct scenario *s, const char *client, const char *batch);
+void client_asks(struct scenario *s, const char *client, struct tri_message *message);
+
+/* ---- workers: about tasks of leases that they have been given ---- */
+
+void worker_returns(
+    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
+
+/* The same with the size of each value and the wall time of each task. */
+void worker_returns_in(struct scenario *s,
+                       const char *worker,
+                       const char *batch,
+                       uint64_t first,
+                       uint64_t count,
+                       size_t value_bytes,
+                       uint64_t task_ns);
+void worker_returns_everything(struct scenario *s, const char *worker, uint64_t task_ns);
+void worker_folds(
+    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
+void worker_fails(struct scenario *s,
+                  const char *worker,
+                  const char *batch,
+                  uint64_t index,
+                  enum tri_outcome outcome);
+void worker_starts(
+    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
+void worker_releases(
+    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
+void worker_wants(
+    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t bytes);
+
+/* The lease of the worker that task `index` was last given in, reported or not. */
+struct held *lease_of(struct scenario *s, const char *worker, const char *batch, uint64_t index);
+
+/* Any message, as it is. */
+void peer_sends(struct scenario *s,
+                const char *name,
+                const struct tri_message *message,
+                const struct tri_bytes *frames,
+                size_t frame_count);
+void step(struct scenario *s, const struct event *event);
+
+/* ---- what must have been sent ---- */
+
+/* The next line to this peer. */
+void expect(struct scenario *s, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* It waited for durability (or not). */
+void expect_waiting(struct scenario *s, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void expect_prompt(struct scenario *s, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void expect_nothing_else(struct scenario *s);
+
+/* Drop what waits for this peer. */
+void ignore(struct scenario *s, const char *name);
+bool was_sent(struct scenario *s, const char *name, const char *start);
+size_t sent_count(struct scenario *s, const char *name);
+const char *next_line(struct scenario *s, const char *name);
+void expect_trace(struct scenario *s, const char *part);
+void expect_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key);
+void expect_no_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key);
+
+struct peer *peer_of(struct scenario *s, const char *name);
+struct scenario_batch *batch_of(struct scenario *s, const char *name);
+
+/* scenario_text.c: one line for a message. */
+void scenario_text(struct scenario *s,
+                   struct peer *peer,
+                   const struct tri_message *message,
+                   const struct effect *effect,
+                   char *text,
+                   size_t size);
+
+#endif
