@@ -74,6 +74,8 @@ enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now)
         self->ack_all = false;
         return TRI_EMPTY;
     }
+    if (prepare_ack(self) != TRI_OK)
+        return TRI_MEMORY;
     tri_buffer_clear(&self->scratch);
     for (; count < ACK_RANGES_MAX && tri_rangeset_next(rows, at, &range); count++) {
         tri_buffer_append(&self->scratch, &range, sizeof(range));
