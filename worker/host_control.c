@@ -82,6 +82,8 @@ static enum tri_status adopt_batch(struct batch *batch,
     if (batch->handler == NULL)
         return tri_fail(error, TRI_UNSUPPORTED, "no handler named %.*s here",
                         (int)spec->handler.size, (const char *)spec->handler.data);
+    batch->plain = spec->source == TRI_SOURCE_RANGE
+                   && (batch->handler->argument == TRI_ANY || batch->handler->argument == TRI_INT);
     return TRI_OK;
 }
 

@@ -110,6 +110,7 @@ struct batch {
     uint8_t *bytes; /* the spec's encoding */
     struct tri_rec_spec spec;
     const struct tri_handler *handler;
+    bool plain;    /* arguments are integers of a range, and the handler takes them so */
     char *reducer; /* NULL: none */
     uint64_t output_bytes_max;
 };

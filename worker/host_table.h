@@ -15,7 +15,7 @@
 /* One oar. `task` is index + 1 of the task it is on, 0 when idle; `seq` counts tasks begun, so
  * that a watcher sees that an oar has moved on without a clock being read per task. */
 struct host_slot {
-    _Atomic uint64_t task;
+    _Alignas(64) _Atomic uint64_t task; /* a cache line for each oar */
     _Atomic uint64_t lease;
     _Atomic uint64_t seq;
     _Atomic uint64_t progress; /* parts per million */

@@ -28,14 +28,14 @@ typedef void coroutine_fn(struct coroutine *self);
 
 /* The first member of the user's control block. */
 struct coroutine {
-    void *context;        /* where it stopped */
-    void *caller;         /* where coroutine_resume was called */
-    uint8_t *stack;       /* lowest usable byte */
+    void *context;  /* where it stopped */
+    void *caller;   /* where coroutine_resume was called */
+    uint8_t *stack; /* lowest usable byte */
     size_t stack_bytes;
     coroutine_fn *run;
     struct coroutine *next_free;
     unsigned number;
-    void *fake_stack;     /* the sanitizers' view of the same */
+    void *fake_stack; /* the sanitizers' view of the same */
     const void *caller_stack;
     size_t caller_bytes;
     void *fibre;

@@ -61,16 +61,15 @@ static const char *typed(enum tri_type type)
     return texts[type];
 }
 
-bool rower_argument(const struct batch *batch,
-                    const struct lease_chunk *chunk,
-                    uint64_t index,
-                    struct tri_value *argument,
-                    struct tri_error *error)
+bool rower_item(const struct batch *batch,
+                const struct lease_chunk *chunk,
+                uint64_t index,
+                struct tri_value *argument,
+                struct tri_error *error)
 {
     const struct tri_handler *handler = batch->handler;
 
     if (chunk == NULL) {
-        /* The last index may be followed by nothing that fits: unsigned, it wraps quietly. */
         uint64_t integer = (uint64_t)batch->spec.first + index * (uint64_t)batch->spec.step;
 
         *argument = tri_value_int((int64_t)integer);

@@ -52,13 +52,28 @@ void rower_init(struct rower *self, struct host *host);
 void rower_wake(struct rower *self);
 void rower_drain(struct rower *self);
 
-/* The argument of task `index` of the rower's lease, as the handler wants it. False with an error
- * when it is not. */
-bool rower_argument(const struct batch *batch,
-                    const struct lease_chunk *chunk,
-                    uint64_t index,
-                    struct tri_value *argument,
-                    struct tri_error *error);
+/* The argument of task `index`, as the handler wants it: an item of `chunk`, or (NULL) a member of
+ * the batch's range. False with an error when it is not what the handler wants. */
+bool rower_item(const struct batch *batch,
+                const struct lease_chunk *chunk,
+                uint64_t index,
+                struct tri_value *argument,
+                struct tri_error *error);
+
+static inline bool rower_argument(const struct batch *batch,
+                                  const struct lease_chunk *chunk,
+                                  uint64_t index,
+                                  struct tri_value *argument,
+                                  struct tri_error *error)
+{
+    if (unlikely(!batch->plain))
+        return rower_item(batch, chunk, index, argument, error);
+    /* The last member may be followed by nothing that fits: unsigned, it wraps quietly. Written
+     * field by field: a copy of a struct just written in parts stalls. */
+    argument->type = TRI_INT;
+    argument->integer = (int64_t)((uint64_t)batch->spec.first + index * (uint64_t)batch->spec.step);
+    return true;
+}
 
 /* Record a task that failed, with its error text. `value` may be NULL, `cost` too. */
 void rower_fail(struct host *host,

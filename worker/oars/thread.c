@@ -165,14 +165,37 @@ static struct task_cost stopwatch_lap(struct stopwatch *self, uint64_t cpu_extra
     return cost;
 }
 
-/* Call the handler for every task of the run. False when the task at hand was refused meanwhile
- * and the oar given to another thread. */
+/* Call the handler for the task at hand. */
+static inline enum tri_status call(struct thread_rower *self,
+                                   uint64_t index,
+                                   struct tri_result *out,
+                                   struct tri_error *error)
+{
+    struct rower *rower = &self->rower;
+    struct tri_task *task = &self->task;
+    const struct batch *batch = &rower->host->batch;
+    struct tri_value argument;
+    enum tri_status status;
+
+    task_begin(task, rower->lease, index);
+    if (unlikely(!rower_argument(batch, rower->chunk, index, &argument, error))) {
+        task->error = error->text;
+        return TRI_INVALID;
+    }
+    crash_task = task;
+    gate_leave(rower);
+    status = batch->handler->run(task, &argument, out);
+    gate_enter(rower);
+    crash_task = NULL;
+    return status;
+}
+
+/* Run every task of the run. False when the task at hand was refused meanwhile and the oar given
+ * to another thread. */
 static inline __attribute__((always_inline)) bool row(struct thread_rower *self, bool timed)
 {
     struct rower *rower = &self->rower;
     struct tri_task *task = &self->task;
-    struct host *host = rower->host;
-    const struct tri_handler *handler = host->batch.handler;
     struct host_slot *slot = rower->slot;
     uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
     struct stopwatch watch = { 0, 0 };
@@ -181,32 +204,20 @@ static inline __attribute__((always_inline)) bool row(struct thread_rower *self,
         watch = stopwatch_read();
     while (rower->next < rower->end) {
         uint64_t index = rower->next++;
-        struct tri_value argument;
-        struct tri_value value = { .type = TRI_NIL };
+        struct tri_result out;
         struct task_cost cost;
         struct tri_error error;
-        enum tri_status status = TRI_INVALID;
+        enum tri_status status;
 
         atomic_store_explicit(&slot->task, index + 1, memory_order_relaxed);
         atomic_store_explicit(&slot->seq, ++seq, memory_order_relaxed);
-        task_begin(task, rower->lease, index);
-        if (likely(rower_argument(&host->batch, rower->chunk, index, &argument, &error))) {
-            struct tri_result out = { value };
-
-            crash_task = task;
-            gate_leave(rower);
-            status = handler->run(task, &argument, &out);
-            gate_enter(rower);
-            crash_task = NULL;
-            value = out.value;
-        } else {
-            task->error = error.text;
-        }
+        out.value.type = TRI_NIL;
+        status = call(self, index, &out, &error);
         if (unlikely(task->refused))
             return false;
         if (timed)
             cost = stopwatch_lap(&watch, task->cpu_extra_ns);
-        rower_finish(host, rower->box, task, status, &value, timed ? &cost : NULL);
+        rower_finish(rower->host, rower->box, task, status, &out.value, timed ? &cost : NULL);
         if (unlikely(box_is_full(rower->box)
                      || atomic_load_explicit(&rower->knock, memory_order_relaxed) != 0)) {
             send_own(rower);
