@@ -28,9 +28,9 @@ static uint64_t raise_descriptors(uint64_t connections_max)
     most = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED
                                                      : limit.rlim_cur / 2;
     if (connections_max > most)
-        tri_log(TRI_LOG_INFO, "connections.limited", "asked=%llu descriptors=%llu connections=%llu",
-                (unsigned long long)connections_max, (unsigned long long)limit.rlim_cur,
-                (unsigned long long)most);
+        tri_log(TRI_LOG_DEBUG, "connections.limited",
+                "asked=%llu descriptors=%llu connections=%llu", (unsigned long long)connections_max,
+                (unsigned long long)limit.rlim_cur, (unsigned long long)most);
     return connections_max < most ? connections_max : most;
 }
 

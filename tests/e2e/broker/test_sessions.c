@@ -3,8 +3,12 @@
 #include "tests/e2e/broker/process.h"
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define TCP "--listen", "tcp://127.0.0.1:*", "--insecure-no-auth"
 
@@ -170,6 +174,39 @@ START_TEST(above_the_cap_connections_wait_until_others_have_left)
 }
 END_TEST
 
+/* Connect, greet in ZMTP 3 with a mechanism that does not exist, wait until the broker hangs up. */
+static void knock(const char *endpoint)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1)) };
+    char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\0NONSENSE";
+    char bytes[256];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(write(fd, greeting, sizeof(greeting)), sizeof(greeting));
+    while (read(fd, bytes, sizeof(bytes)) > 0)
+        ;
+    close(fd);
+}
+
+START_TEST(connections_that_are_no_peers_are_ended_and_not_counted_any_more)
+{
+    struct process broker = broker_start(TCP, "--max-connections", "5", NULL);
+    struct peer peer = peer_open(broker.endpoint, NULL);
+
+    peer_join(&peer, TRI_ROLE_CLIENT);
+    for (int i = 0; i < 20; i++)
+        knock(broker.endpoint);
+    peer_heartbeat(&peer, 1);
+    peer_await(&peer, TRI_MESSAGE_HEARTBEAT_OK);
+    ck_assert(!process_has_logged(&broker, "door.closed"));
+    peer_close(&peer);
+    process_stop(&broker);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("sessions");
@@ -183,5 +220,6 @@ int main(void)
     tcase_add_test(tcase, a_reply_comes_to_the_peer_that_asked);
     tcase_add_test(tcase, a_thousand_connections_are_served);
     tcase_add_test(tcase, above_the_cap_connections_wait_until_others_have_left);
+    tcase_add_test(tcase, connections_that_are_no_peers_are_ended_and_not_counted_any_more);
     return unit_run("broker sessions", tcase);
 }
