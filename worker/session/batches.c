@@ -56,9 +56,7 @@ static const struct session_handler *find_handler(const struct session *self, st
     return NULL;
 }
 
-static enum tri_status refuse_choice(struct batch *batch,
-                                     enum tri_status status,
-                                     const char *why)
+static enum tri_status refuse_choice(struct batch *batch, enum tri_status status, const char *why)
 {
     struct tri_bytes name = batch->spec.handler;
 
@@ -83,8 +81,8 @@ static enum tri_status find_nature(struct session *self, struct batch *batch, ui
     }
     if (handler != NULL) {
         *flags = handler->flags;
-        batch->plugin = handler->plugin != NULL ? tri_bytes_of(handler->plugin)
-                                                : (struct tri_bytes){ NULL, 0 };
+        batch->plugin =
+            handler->plugin != NULL ? tri_bytes_of(handler->plugin) : (struct tri_bytes){ NULL, 0 };
         return TRI_OK;
     }
     if (spec->plugin.size == 0)
@@ -196,7 +194,7 @@ void batches_drop(struct session *self, struct batch *batch)
     }
     if (tri_dlist_is_linked(&batch->touched))
         tri_dlist_remove(&self->touched_batches, &batch->touched);
-    timer_clear(self, &batch->timer);
+    timers_clear(self, &batch->timer);
     tri_map_remove(&self->batches, batch->number);
     effects_retire(self, batch->spec_frame);
     free(batch);
@@ -235,7 +233,7 @@ void batches_touch(struct session *self, struct batch *batch)
 void batches_wake_at(struct session *self, struct batch *batch, tri_time at)
 {
     if (!tri_heap_is_linked(&batch->timer.node) || batch->timer.node.key > at)
-        timer_set(self, &batch->timer, at);
+        timers_set(self, &batch->timer, at);
 }
 
 void batches_failed(struct session *self, struct batch *batch, const char *why)

@@ -142,8 +142,8 @@ void connection_open(struct session *self)
     tri_buffer_deinit(&held);
     self->connection = CONNECTION_GREETING;
     self->hello_at = self->now;
-    timer_set(self, &self->connection_timer,
-              self->now + HEARTBEATS_MISSED_MAX * self->heartbeat_ms);
+    timers_set(self, &self->connection_timer,
+               self->now + HEARTBEATS_MISSED_MAX * self->heartbeat_ms);
 }
 
 /* A fresh socket after a while: longer after each failure in a row. */
@@ -157,7 +157,7 @@ void connection_lost(struct session *self, const char *why)
     after_ms = tri_backoff_ms(&self->backoff, self->retries, &self->prng);
     effects_trace(self, "broker.lost after_ms=%lu why=\"%s\"", (unsigned long)after_ms, why);
     self->connection = CONNECTION_OFFLINE;
-    timer_clear(self, &self->connection_timer);
+    timers_clear(self, &self->connection_timer);
     effects_connect(self, after_ms);
 }
 
@@ -235,7 +235,7 @@ void connection_on_welcome(struct session *self, const struct tri_msg_welcome *w
     effects_trace(self, "broker.welcomed epoch=%lu", (unsigned long)welcome->epoch);
     reports_resend(self);
     drop_named(self, welcome->dropped);
-    timer_set(self, &self->connection_timer, self->now + self->heartbeat_ms);
+    timers_set(self, &self->connection_timer, self->now + self->heartbeat_ms);
 }
 
 /* ---- heartbeats ----------------------------------------------------------------------------- */
@@ -309,13 +309,13 @@ void connection_on_timer(struct session *self, const struct session_event *tick)
         return;
     }
     send_heartbeat(self, tick);
-    timer_set(self, &self->connection_timer, self->now + self->heartbeat_ms);
+    timers_set(self, &self->connection_timer, self->now + self->heartbeat_ms);
 }
 
 void connection_hurry(struct session *self)
 {
     if (self->connection == CONNECTION_ONLINE)
-        timer_set(self, &self->connection_timer, self->now);
+        timers_set(self, &self->connection_timer, self->now);
 }
 
 void connection_on_heartbeat_ok(struct session *self, const struct tri_msg_heartbeat_ok *ok)
@@ -334,7 +334,7 @@ void connection_on_heartbeat_ok(struct session *self, const struct tri_msg_heart
 void connection_watch(struct session *self)
 {
     if (!tri_heap_is_linked(&self->lease_timer.node))
-        timer_set(self, &self->lease_timer, self->confirmed_at + self->lease_ms);
+        timers_set(self, &self->lease_timer, self->confirmed_at + self->lease_ms);
 }
 
 void connection_on_lease_timer(struct session *self)
@@ -346,7 +346,7 @@ void connection_on_lease_timer(struct session *self)
     if (self->leases.count == 0)
         return;
     if (deadline > self->now) {
-        timer_set(self, &self->lease_timer, deadline);
+        timers_set(self, &self->lease_timer, deadline);
         return;
     }
     effects_trace(self, "lease.expired leases=%lu", (unsigned long)self->leases.count);

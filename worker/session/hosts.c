@@ -83,7 +83,7 @@ void hosts_free(struct session *self, struct host *host)
     }
     if (tri_dlist_is_linked(&host->touched))
         tri_dlist_remove(&self->touched_hosts, &host->touched);
-    timer_clear(self, &host->timer);
+    timers_clear(self, &host->timer);
     tri_map_remove(&self->hosts, host->id);
     free(host);
 }
@@ -113,7 +113,7 @@ void hosts_end(struct session *self, struct host *host)
 {
     stop_serving(self, host, HOST_ENDING);
     effects_host_end(self, host);
-    timer_set(self, &host->timer, self->now + self->options.term_grace_ms);
+    timers_set(self, &host->timer, self->now + self->options.term_grace_ms);
 }
 
 void hosts_kill(struct session *self, struct host *host)
@@ -121,12 +121,12 @@ void hosts_kill(struct session *self, struct host *host)
     stop_serving(self, host, HOST_KILLED);
     give_back(self, host);
     if (host->width > 1) {
-        timer_clear(self, &host->timer);
+        timers_clear(self, &host->timer);
         effects_host_kill(self, host, SIGKILL);
         return;
     }
     effects_host_kill(self, host, SIGTERM);
-    timer_set(self, &host->timer, self->now + self->options.term_grace_ms);
+    timers_set(self, &host->timer, self->now + self->options.term_grace_ms);
 }
 
 void hosts_on_timer(struct session *self, struct host *host)
@@ -346,7 +346,7 @@ void hosts_on_oars(struct session *self, struct host *host, const struct tri_msg
     effects_trace(self, "host.leaving host=%lu tasks=%lu", (unsigned long)host->id,
                   (unsigned long)host->outstanding);
     stop_serving(self, host, HOST_LEAVING);
-    timer_set(self, &host->timer, self->now + self->options.drain_grace_ms);
+    timers_set(self, &host->timer, self->now + self->options.drain_grace_ms);
     hosts_touch(self, host);
 }
 

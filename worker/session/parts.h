@@ -239,9 +239,10 @@ void draining_give_up(struct session *self);
 /* Leave when nothing is left. */
 void draining_check(struct session *self);
 
-/* ---- session.c ------------------------------------------------------------------------------ */
+/* ---- timers.c ------------------------------------------------------------------------------ */
 
-void timer_set(struct session *self, struct timer *timer, tri_time at);
-void timer_clear(struct session *self, struct timer *timer);
+void timers_set(struct session *self, struct timer *timer, tri_time at);
+void timers_clear(struct session *self, struct timer *timer);
+void timers_on_tick(struct session *self, const struct session_event *tick);
 
 #endif

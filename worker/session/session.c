@@ -91,52 +91,11 @@ void session_destroy(struct session **selfp)
     *selfp = NULL;
 }
 
-/* ---- timers --------------------------------------------------------------------------------- */
-
-void timer_set(struct session *self, struct timer *timer, tri_time at)
-{
-    tri_heap_update(&self->timers, &timer->node, at);
-}
-
-void timer_clear(struct session *self, struct timer *timer)
-{
-    if (tri_heap_is_linked(&timer->node))
-        tri_heap_remove(&self->timers, &timer->node);
-}
-
 tri_time session_deadline(const struct session *self)
 {
     const struct tri_heap_node *first = tri_heap_peek(&self->timers);
 
     return first == NULL || self->exited ? TRI_NEVER : first->key;
-}
-
-static void fire(struct session *self, struct timer *timer, const struct session_event *tick)
-{
-    switch (timer->kind) {
-    case TIMER_CONNECTION:
-        connection_on_timer(self, tick);
-        break;
-    case TIMER_LEASES:
-        connection_on_lease_timer(self);
-        break;
-    case TIMER_HOST:
-        hosts_on_timer(self, tri_container_of(timer, struct host, timer));
-        break;
-    case TIMER_BATCH:
-        batches_touch(self, tri_container_of(timer, struct batch, timer));
-        break;
-    }
-}
-
-static void on_tick(struct session *self, const struct session_event *tick)
-{
-    struct tri_heap_node *node;
-
-    while ((node = tri_heap_peek(&self->timers)) != NULL && node->key <= self->now) {
-        tri_heap_remove(&self->timers, node);
-        fire(self, tri_container_of(node, struct timer, node), tick);
-    }
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -219,7 +178,7 @@ static void dispatch(struct session *self, const struct session_event *event)
         hosts_on_launcher_gone(self);
         break;
     case SESSION_TICK:
-        on_tick(self, event);
+        timers_on_tick(self, event);
         break;
     case SESSION_DRAIN:
         draining_start(self);
