@@ -11,12 +11,15 @@ void launcher_watch(struct launcher_state *self, struct watch *watch, uint32_t e
 
     if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0)
         tri_out_of_memory(); /* ENOMEM or ENOSPC: the descriptor is good and new */
+    watch->watched = true;
 }
 
-void launcher_watch_close(struct watch *watch)
+void launcher_watch_close(struct launcher_state *self, struct watch *watch)
 {
     if (watch->fd < 0)
         return;
+    if (watch->watched)
+        epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     close(watch->fd);
     watch->fd = -1;
     watch->kind = WATCH_NOTHING;
@@ -25,15 +28,16 @@ void launcher_watch_close(struct watch *watch)
 void launcher_channel_open(
     struct launcher_state *self, struct channel *channel, int fd, enum watch_kind kind, void *owner)
 {
-    *channel = (struct channel){ .watch = { kind, fd, owner } };
+    *channel = (struct channel){ .watch = { .kind = kind, .fd = fd, .owner = owner } };
     link_init(&channel->link, fd);
     launcher_watch(self, &channel->watch, EPOLLIN);
 }
 
-void launcher_channel_close(struct channel *channel)
+void launcher_channel_close(struct launcher_state *self, struct channel *channel)
 {
     if (channel->watch.fd < 0)
         return;
+    epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, channel->watch.fd, NULL);
     link_deinit(&channel->link);
     channel->watch.fd = -1;
     channel->watch.kind = WATCH_NOTHING;

@@ -24,7 +24,8 @@ enum watch_kind {
 
 struct watch {
     enum watch_kind kind;
-    int fd; /* -1: closed */
+    bool watched; /* epoll knows it */
+    int fd;       /* -1: closed */
     void *owner;
 };
 
@@ -35,10 +36,11 @@ struct channel {
     bool writing; /* epoll also waits for room */
 };
 
-/* Add to or drop from epoll. Closing also closes the descriptor. Nothing has a copy of it between
- * fork and exec, since the launcher stands still there: so closing is enough to be forgotten. */
+/* Add to epoll. */
 void launcher_watch(struct launcher_state *self, struct watch *watch, uint32_t events);
-void launcher_watch_close(struct watch *watch);
+/* Drop from epoll and close the descriptor. Closing alone would not do: exec lets the launcher go
+ * on before it closes the child's copies, and while one is open epoll goes on telling of it. */
+void launcher_watch_close(struct launcher_state *self, struct watch *watch);
 
 /* Serve `fd`. */
 void launcher_channel_open(struct launcher_state *self,
@@ -46,7 +48,7 @@ void launcher_channel_open(struct launcher_state *self,
                            int fd,
                            enum watch_kind kind,
                            void *owner);
-void launcher_channel_close(struct channel *channel);
+void launcher_channel_close(struct launcher_state *self, struct channel *channel);
 /* A post to a peer that is gone is nothing: its end is seen elsewhere. */
 void launcher_channel_post(struct launcher_state *self,
                            struct channel *channel,

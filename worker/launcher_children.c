@@ -53,6 +53,8 @@ static void read_list(int fd, struct pids *pids)
             }
         }
         at += count;
+        if ((size_t)count < sizeof(text) / 2)
+            break; /* a list that goes on fills its page */
     }
     if (pid != 0)
         add(pids, pid);

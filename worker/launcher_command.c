@@ -1,5 +1,8 @@
 /* Commands: RUN to RAN. A command ends when its own process does; what was written until then is
- * read, whoever else still holds the pipes. */
+ * read, whoever else still holds the pipes.
+ *
+ * Most commands are short and say less than a pipe holds. So output is watched only after
+ * WATCH_AFTER_MS: what ends before is read once, at its end, and wakes the launcher once. */
 #include "worker/launcher_parts.h"
 
 #include "common/assert.h"
@@ -11,6 +14,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#define WATCH_AFTER_MS 3
 
 /* ---- streams -------------------------------------------------------------------------------- */
 
@@ -50,7 +55,7 @@ static bool read_output(struct launcher_state *self,
     }
     if (count < 0 && errno == EINTR)
         return true;
-    launcher_watch_close(watch);
+    launcher_watch_close(self, watch);
     return false;
 }
 
@@ -70,11 +75,11 @@ static void read_rest(struct launcher_state *self, struct command *command, stru
             return;
         left -= (int)limit;
     }
-    launcher_watch_close(watch);
+    launcher_watch_close(self, watch);
 }
 
 /* Feed what the pipe takes. A reader that has gone is no error. */
-static void write_input(struct command *command)
+static void write_input(struct launcher_state *self, struct command *command)
 {
     struct tri_buffer *input = &command->input_bytes;
 
@@ -88,7 +93,7 @@ static void write_input(struct command *command)
             break;
         command->input_start += count > 0 ? (size_t)count : 0;
     }
-    launcher_watch_close(&command->input);
+    launcher_watch_close(self, &command->input);
     tri_buffer_deinit(input);
 }
 
@@ -97,7 +102,7 @@ void launcher_command_event(struct launcher_state *self, struct watch *watch)
     struct command *command = watch->owner;
 
     if (watch->kind == WATCH_INPUT)
-        write_input(command);
+        write_input(self, command);
     else
         read_output(self, command, watch, sizeof(self->scratch));
 }
@@ -112,10 +117,10 @@ void launcher_command_kill(struct command *command)
         kill(command->tree.pid, SIGKILL);
 }
 
-static void stop_waiting(struct launcher_state *self, struct command *command)
+static void unlist(struct tri_dlist_head *list, struct tri_dlist_node *node)
 {
-    if (tri_dlist_is_linked(&command->stopping))
-        tri_dlist_remove(&self->stopping, &command->stopping);
+    if (tri_dlist_is_linked(node))
+        tri_dlist_remove(list, node);
 }
 
 void launcher_command_ended(struct launcher_state *self,
@@ -127,10 +132,11 @@ void launcher_command_ended(struct launcher_state *self,
     command->wall_ns = tri_clock_now_ns() - command->started_ns;
     command->cpu_us = (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000u
                       + (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
-    stop_waiting(self, command);
+    unlist(&self->stopping, &command->stopping);
+    unlist(&self->fresh, &command->fresh);
     read_rest(self, command, &command->output);
     read_rest(self, command, &command->error);
-    launcher_watch_close(&command->input);
+    launcher_watch_close(self, &command->input);
     launcher_tree_end(self, &command->tree);
 }
 
@@ -138,9 +144,9 @@ static void destroy(struct launcher_state *self, struct command *command)
 {
     struct host *host = command->host;
 
-    launcher_watch_close(&command->input);
-    launcher_watch_close(&command->output);
-    launcher_watch_close(&command->error);
+    launcher_watch_close(self, &command->input);
+    launcher_watch_close(self, &command->output);
+    launcher_watch_close(self, &command->error);
     tri_buffer_deinit(&command->input_bytes);
     tri_buffer_deinit(&command->output_bytes);
     tri_buffer_deinit(&command->error_bytes);
@@ -230,18 +236,18 @@ static void open_streams(struct launcher_state *self,
                          const struct pipes *pipes,
                          struct tri_bytes input)
 {
-    command->input = (struct watch){ WATCH_INPUT, pipes->input[1], command };
-    command->output = (struct watch){ WATCH_OUTPUT, pipes->output[0], command };
-    command->error = (struct watch){ WATCH_ERROR, pipes->error[0], command };
-    launcher_watch(self, &command->output, EPOLLIN);
-    launcher_watch(self, &command->error, EPOLLIN);
+    command->input.fd = pipes->input[1];
+    command->output.fd = pipes->output[0];
+    command->error.fd = pipes->error[0];
+    command->watch_at = command->started_ns / 1000000 + WATCH_AFTER_MS;
+    tri_dlist_push_back(&self->fresh, &command->fresh);
     if (input.size == 0)
         return;
     fcntl(command->input.fd, F_SETFL, O_WRONLY | O_NONBLOCK);
     tri_buffer_append(&command->input_bytes, input.data, input.size);
     if (command->input_bytes.failed)
         tri_out_of_memory();
-    write_input(command);
+    write_input(self, command);
     if (command->input.fd >= 0)
         launcher_watch(self, &command->input, EPOLLOUT);
 }
@@ -268,7 +274,7 @@ static enum tri_status start(struct launcher_state *self,
                             .workdir = words.workdir,
                             .fds = { pipes.input[0], pipes.output[1], pipes.error[1] },
                             .fd_count = 3,
-                            .files = &self->files };
+                            .files = self->files_raised ? &self->files : NULL };
     pid = launcher_spawn(&spawn);
     close_ends(&pipes, 0);
     if (pid == 0) {
@@ -307,7 +313,9 @@ void launcher_command_run(struct launcher_state *self,
     command->host = host;
     command->id = run->id;
     command->output_bytes_max = output_limit(run->output_bytes_max);
-    command->input.fd = command->output.fd = command->error.fd = -1;
+    command->input = (struct watch){ .kind = WATCH_INPUT, .fd = -1, .owner = command };
+    command->output = (struct watch){ .kind = WATCH_OUTPUT, .fd = -1, .owner = command };
+    command->error = (struct watch){ .kind = WATCH_ERROR, .fd = -1, .owner = command };
     command->started_ns = tri_clock_now_ns();
     launcher_tree_start(self, &command->tree, TREE_COMMAND);
     tri_map_put(&host->commands, command->id, command);
@@ -335,17 +343,31 @@ void launcher_command_stop(struct launcher_state *self,
     }
     if (kill(-command->tree.pid, SIGTERM) != 0)
         kill(command->tree.pid, SIGTERM);
-    stop_waiting(self, command);
+    unlist(&self->stopping, &command->stopping);
     command->kill_at = stop->grace_ms < TRI_NEVER - now ? now + stop->grace_ms : TRI_NEVER;
     tri_dlist_push_back(&self->stopping, &command->stopping);
     if (command->kill_at < self->kill_at)
         self->kill_at = command->kill_at;
 }
 
-void launcher_command_tick(struct launcher_state *self, tri_time now)
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static struct command *first_fresh(const struct launcher_state *self)
 {
-    if (now < self->kill_at)
-        return;
+    struct tri_dlist_node *node = tri_dlist_first(&self->fresh);
+
+    return node != NULL ? tri_container_of(node, struct command, fresh) : NULL;
+}
+
+tri_time launcher_command_deadline(const struct launcher_state *self)
+{
+    const struct command *fresh = first_fresh(self);
+
+    return fresh != NULL && fresh->watch_at < self->kill_at ? fresh->watch_at : self->kill_at;
+}
+
+static void kill_late(struct launcher_state *self, tri_time now)
+{
     self->kill_at = TRI_NEVER;
     tri_dlist_foreach(&self->stopping, node)
     {
@@ -358,4 +380,17 @@ void launcher_command_tick(struct launcher_state *self, tri_time now)
             self->kill_at = command->kill_at;
         }
     }
+}
+
+void launcher_command_tick(struct launcher_state *self, tri_time now)
+{
+    struct command *command;
+
+    while ((command = first_fresh(self)) != NULL && command->watch_at <= now) {
+        tri_dlist_remove(&self->fresh, &command->fresh);
+        launcher_watch(self, &command->output, EPOLLIN);
+        launcher_watch(self, &command->error, EPOLLIN);
+    }
+    if (now >= self->kill_at)
+        kill_late(self, now);
 }

@@ -61,7 +61,7 @@ static void zygote_retire(struct launcher_state *self, struct zygote *zygote)
 }
 
 /* A zygote without hosts that gets no new ones ends with its link. */
-static void zygote_leave(struct host *host)
+static void zygote_leave(struct launcher_state *self, struct host *host)
 {
     struct zygote *zygote = host->zygote;
 
@@ -70,7 +70,7 @@ static void zygote_leave(struct host *host)
     host->zygote = NULL;
     zygote->host_count--;
     if (zygote->host_count == 0 && (zygote->spawn_only || !tri_dlist_is_linked(&zygote->node)))
-        launcher_channel_close(&zygote->channel);
+        launcher_channel_close(self, &zygote->channel);
 }
 
 /* ---- starting ------------------------------------------------------------------------------- */
@@ -232,11 +232,13 @@ static void receive_all(struct launcher_state *self, struct host *host)
         status = link_receive(&host->channel.link, false, &self->message, NULL);
         if (status == TRI_OK)
             on_message(self, host);
+        if (link_is_drained(&host->channel.link) && !host->tree.ended)
+            return;
     } while (status == TRI_OK);
     if (status == TRI_EMPTY)
         return;
     /* The host is gone, or about to be, or out of its mind. */
-    launcher_channel_close(&host->channel);
+    launcher_channel_close(self, &host->channel);
     kill_commands(host);
 }
 
@@ -257,7 +259,7 @@ void launcher_host_ended(struct launcher_state *self, struct host *host, int wai
     close_fds(host);
     if (host->channel.watch.fd >= 0)
         receive_all(self, host); /* its last words */
-    launcher_channel_close(&host->channel);
+    launcher_channel_close(self, &host->channel);
     kill_commands(host);
 }
 
@@ -271,8 +273,8 @@ void launcher_host_report(struct launcher_state *self, struct host *host)
 
     if (host->commands.count > 0)
         return;
+    zygote_leave(self, host);
     launcher_channel_post(self, &self->session, &message, NULL, 0, NULL, 0);
-    zygote_leave(host);
     tri_map_remove(&self->hosts, host->id);
     launcher_tree_forget(self, &host->tree);
     tri_map_deinit(&host->commands);
@@ -303,7 +305,7 @@ static void on_gone(struct launcher_state *self, struct zygote *zygote)
         return;
     if (gone->status == TRI_UNSUPPORTED) {
         zygote->spawn_only = true;
-        zygote_leave(host);
+        zygote_leave(self, host);
         spawn_host(self, host);
         return;
     }
@@ -340,7 +342,7 @@ void launcher_zygote_event(struct launcher_state *self, struct zygote *zygote, u
     zygote_retire(self, zygote);
     if (!zygote->tree.ended && !zygote->spawn_only)
         kill(zygote->tree.pid, SIGKILL);
-    launcher_channel_close(&zygote->channel);
+    launcher_channel_close(self, &zygote->channel);
 }
 
 static bool is_child(pid_t pid)
@@ -360,7 +362,7 @@ static void orphan(struct launcher_state *self,
 {
     bool was_up = host->tree.pid != 0;
 
-    zygote_leave(host);
+    zygote_leave(self, host);
     if (was_up && is_child(host->tree.pid))
         return;
     if (!was_up && !zygote->loaded && host->plugin[0] != '\0' && WIFSIGNALED(wait_status))
@@ -384,7 +386,7 @@ void launcher_zygote_ended(struct launcher_state *self, struct zygote *zygote, i
     for (size_t at = 0; tri_map_next(&self->hosts, &at, &id, &host);)
         if (((struct host *)host)->zygote == zygote && !((struct host *)host)->tree.ended)
             orphan(self, zygote, host, wait_status);
-    launcher_channel_close(&zygote->channel);
+    launcher_channel_close(self, &zygote->channel);
 }
 
 void launcher_zygote_report(struct launcher_state *self, struct zygote *zygote)

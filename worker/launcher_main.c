@@ -104,14 +104,15 @@ static void dispatch(struct launcher_state *self, struct watch *watch, uint32_t 
 
 static int timeout_of(const struct launcher_state *self)
 {
+    tri_time deadline = launcher_command_deadline(self);
     tri_time now;
 
-    if (self->kill_at == TRI_NEVER)
+    if (deadline == TRI_NEVER)
         return -1;
     now = tri_clock_now_ms();
-    if (self->kill_at <= now)
+    if (deadline <= now)
         return 0;
-    return self->kill_at - now < INT_MAX ? (int)(self->kill_at - now) : INT_MAX;
+    return deadline - now < INT_MAX ? (int)(deadline - now) : INT_MAX;
 }
 
 static void turn(struct launcher_state *self)
@@ -127,7 +128,7 @@ static void turn(struct launcher_state *self)
     }
     while (self->sweep)
         launcher_tree_sweep(self);
-    if (self->kill_at != TRI_NEVER)
+    if (launcher_command_deadline(self) != TRI_NEVER)
         launcher_command_tick(self, tri_clock_now_ms());
     free_dead(self);
 }
@@ -145,7 +146,7 @@ static bool open_signals(struct launcher_state *self)
     self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (self->signal_fd < 0)
         return false;
-    self->signal_watch = (struct watch){ WATCH_SIGNAL, self->signal_fd, NULL };
+    self->signal_watch = (struct watch){ .kind = WATCH_SIGNAL, .fd = self->signal_fd };
     launcher_watch(self, &self->signal_watch, EPOLLIN);
     return true;
 }
@@ -166,12 +167,14 @@ static bool begin(struct launcher_state *self, int link_fd)
     if (fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0 || getrlimit(RLIMIT_NOFILE, &self->files) != 0)
         return false;
     more = (struct rlimit){ self->files.rlim_max, self->files.rlim_max };
-    setrlimit(RLIMIT_NOFILE, &more);
+    self->files_raised =
+        more.rlim_cur != self->files.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0;
     for (size_t i = 0; i < TRI_COUNT_OF(self->running); i++)
         tri_dlist_init(&self->running[i]);
     tri_dlist_init(&self->ending);
     tri_dlist_init(&self->zygotes);
     tri_dlist_init(&self->stopping);
+    tri_dlist_init(&self->fresh);
     self->kill_at = TRI_NEVER;
     launcher_tree_begin(self);
     launcher_channel_open(self, &self->session, link_fd, WATCH_SESSION, NULL);

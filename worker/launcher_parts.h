@@ -75,6 +75,8 @@ struct command {
     size_t input_start;
     struct tri_buffer output_bytes, error_bytes;
     bool truncated;
+    struct tri_dlist_node fresh; /* in state.fresh */
+    tri_time watch_at;
     struct tri_dlist_node stopping; /* in state.stopping */
     tri_time kill_at;
     int wait_status;
@@ -91,7 +93,8 @@ struct launcher_state {
     struct watch signal_watch;
     struct channel session;
     struct launcher_options options;
-    struct rlimit files; /* as it was: children get it back */
+    struct rlimit files; /* as it was: children get it back, */
+    bool files_raised;   /* if it has been raised for the launcher */
     bool stop;
     bool reap;  /* children have changed state */
     bool sweep; /* a root has ended, or an orphan of one */
@@ -101,6 +104,7 @@ struct launcher_state {
     struct tri_dlist_head running[3]; /* trees by kind, oldest first */
     struct tri_dlist_head ending;
     struct tri_dlist_head zygotes;
+    struct tri_dlist_head fresh; /* commands whose output is not watched yet, oldest first */
     struct tri_dlist_head stopping;
     tri_time kill_at;         /* the first of them */
     struct tri_map by_pid;    /* roots that live */
@@ -187,7 +191,9 @@ void launcher_command_ended(struct launcher_state *self,
                             const struct rusage *usage);
 /* Nothing of it is left: RAN. */
 void launcher_command_report(struct launcher_state *self, struct command *command);
-/* Kill what was told to stop and has not in time. */
+/* When something is due, or TRI_NEVER; and do what is due: kill what was told to stop and has not,
+ * watch the output of what has not ended soon. */
+tri_time launcher_command_deadline(const struct launcher_state *self);
 void launcher_command_tick(struct launcher_state *self, tri_time now);
 
 /* launcher_host.c ----------------------------------------------------------------------------- */

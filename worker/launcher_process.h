@@ -24,10 +24,10 @@ struct spawn {
     const char *workdir; /* NULL: this process's */
     int fds[6];          /* fds[i] becomes descriptor i; -1: i stays as it is */
     size_t fd_count;
-    const struct rlimit *files;
-    pid_t parent;           /* filled in */
-    enum spawn_stage stage; /* how far it came, */
-    int reason;             /* and the errno that ended it */
+    const struct rlimit *files; /* to be set; may be NULL */
+    pid_t parent;               /* filled in */
+    enum spawn_stage stage;     /* how far it came, */
+    int reason;                 /* and the errno that ended it */
 };
 
 /* Start a process in a group of its own, to be killed with the launcher. Returns its pid, or 0 and

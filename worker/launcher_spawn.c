@@ -66,7 +66,8 @@ UNCHECKED static int become(struct spawn *spawn)
     for (size_t i = 0; i < spawn->fd_count; i++)
         if (spawn->fds[i] >= 0 && dup2(spawn->fds[i], (int)i) < 0)
             return errno;
-    setrlimit(RLIMIT_NOFILE, spawn->files);
+    if (spawn->files != NULL)
+        setrlimit(RLIMIT_NOFILE, spawn->files);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     spawn->stage = SPAWN_WORKDIR;
@@ -138,7 +139,7 @@ pid_t launcher_spawn_role(struct launcher_state *self,
                            .environment = environment,
                            .fds = { -1, -1, -1, -1, -1, -1 },
                            .fd_count = LAUNCHER_LINK_FD + fd_count,
-                           .files = &self->files };
+                           .files = self->files_raised ? &self->files : NULL };
     pid_t pid;
 
     launcher_tree_tag(self, tree, tag);

@@ -46,6 +46,7 @@ struct link {
     int fds[LINK_FDS_MAX]; /* descriptors that came with the current message */
     size_t fd_count;
     bool closed;                 /* end of file was received */
+    bool emptied;                /* the last receive took all the socket had */
     int early[2 * LINK_FDS_MAX]; /* descriptors of messages that are not whole yet */
     size_t early_count;
     uint64_t sent; /* bytes the socket has taken in all */
@@ -75,6 +76,13 @@ enum tri_status link_receive(struct link *self,
                              bool wait,
                              struct link_message *message,
                              struct tri_error *error);
+
+/* Nothing whole is at hand, and the socket was empty when it was last read: a poll loop that is
+ * told again of a readable socket may stop here, and spare itself a call that says TRI_EMPTY. */
+static inline bool link_is_drained(const struct link *self)
+{
+    return self->emptied && self->in.size == self->in_start;
+}
 
 /* Send all of it (after what was posted before), blocking while the other end is slow (hosts,
  * launcher clients). The message, frames and descriptors stay the caller's. */

@@ -124,6 +124,7 @@ static enum tri_status receive_more(struct link *self,
 
     if (count > 0) {
         self->in.size += (size_t)count;
+        self->emptied = (size_t)count < limit && header.msg_controllen == 0;
         return header.msg_controllen > 0 ? keep_fds(self, &header, error) : TRI_OK;
     }
     if (count == 0 || errno == ECONNRESET) {
