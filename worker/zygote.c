@@ -120,7 +120,7 @@ static _Noreturn void be_host(struct zygote_state *self,
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != zygote)
-        _exit(EXIT_FAILURE);
+        kill(getpid(), SIGKILL); /* it died before the line above */
     setpgid(0, 0);
     move_fd(fds[0], LAUNCHER_LINK_FD);
     move_fd(fds[1], LAUNCHER_TABLE_FD);
