@@ -62,7 +62,7 @@ bool memory_is_short(const struct engine *engine, const struct batch *batch)
 /* ---- append credit -------------------------------------------------------------------------- */
 
 /* Chunks and grants may take three quarters of the memory. */
-static uint64_t append_room(const struct engine *engine)
+uint64_t credit_append_room(const struct engine *engine)
 {
     uint64_t max = engine->options.limits.memory_bytes_max;
 
@@ -89,9 +89,9 @@ void credit_append(struct engine *engine, struct batch *batch)
 
     if (wish == 0 || batch->sealed)
         return;
-    if (append_room(engine) < wish)
+    if (credit_append_room(engine) < wish)
         stock_reclaim(engine, wish);
-    grant = least(wish, append_room(engine));
+    grant = least(wish, credit_append_room(engine));
     if (grant < wish && grant < APPEND_GRANT_BYTES_MIN) {
         credit_starve(engine, batch);
         return;
@@ -124,6 +124,9 @@ uint64_t credit_room(const struct engine *engine, const struct batch *batch)
     return least(room, minus(owner->window_bytes, batch->row_bytes + batch->reserved_bytes));
 }
 
+/* What a row takes beside its values: its head, or a partial that holds next to nothing. */
+#define ROW_BYTES 512
+
 /* The mean so far and a quarter. */
 static double bytes_per_task(const struct engine *engine, const struct batch *batch)
 {
@@ -134,7 +137,7 @@ static double bytes_per_task(const struct engine *engine, const struct batch *ba
 
 uint64_t credit_tasks(const struct engine *engine, const struct batch *batch, uint64_t room)
 {
-    double tasks = (double)room / bytes_per_task(engine, batch);
+    double tasks = (double)minus(room, ROW_BYTES) / bytes_per_task(engine, batch);
 
     return tasks < (double)INT64_MAX ? (uint64_t)tasks : (uint64_t)INT64_MAX;
 }
@@ -143,7 +146,7 @@ uint64_t credit_need(const struct engine *engine, const struct batch *batch, uin
 {
     double bytes = (double)count * bytes_per_task(engine, batch);
 
-    return bytes < (double)(INT64_MAX / 4) ? (uint64_t)bytes + 1 : (uint64_t)INT64_MAX / 4;
+    return bytes < (double)(INT64_MAX / 4) ? (uint64_t)bytes + ROW_BYTES : (uint64_t)INT64_MAX / 4;
 }
 
 bool credit_reserve_is_free(struct batch *batch)

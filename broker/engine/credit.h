@@ -40,6 +40,9 @@ bool memory_is_short(const struct engine *engine, const struct batch *batch);
 /* Let those who wait for memory try, a few in the order in which they came. */
 void memory_serve(struct engine *engine);
 
+/* Bytes that may still be promised for items. */
+uint64_t credit_append_room(const struct engine *engine);
+
 /* Grow the append credit of an open batch as far as limits and memory allow. */
 void credit_append(struct engine *engine, struct batch *batch);
 

@@ -68,7 +68,7 @@ static enum outcome lease_some(struct engine *engine,
     if (batch->stock != NULL)
         range.count =
             stock_cut(batch->stock, range.first, range.count, engine->options.payloads_stored);
-    if (range.count > berth->width && berth->growth < range.count * 2)
+    if (berth->growth < range.count * 2)
         berth->growth = range.count * 2;
     lease_new(engine, berth, pool, range, credit_need(engine, batch, range.count), false);
     berth->why = size.why;

@@ -226,6 +226,8 @@ void on_peer_lost(struct engine *engine, const struct event *event)
 void on_shutdown(struct engine *engine)
 {
     struct tri_message message = { .type = TRI_MESSAGE_BYE };
+    uint64_t number;
+    void *batch;
 
     message.bye.text = tri_bytes_of("the broker stops");
     engine->stopping = true;
@@ -233,4 +235,6 @@ void on_shutdown(struct engine *engine)
     {
         out_send(engine, tri_container_of(node, struct session, node), &message, true);
     }
+    for (size_t at = 0; tri_map_next(&engine->batches, &at, &number, &batch);)
+        batch_touch(engine, batch);
 }

@@ -1,8 +1,9 @@
 /* size.c - how many tasks one lease holds (docs/spec/2-lifecycle.md, "Lease size").
  *
  * First the free oars, so that everything that can run runs at once. Then work beyond the oars, by
- * time: as much as takes lease_target_ms, twice the previous lease at most, and a half of this
- * worker's share of what is left, so that the last leases are small and all end together. */
+ * time: as much as takes lease_target_ms, twice the previous lease at most, and (once no more
+ * can come) a half of this worker's share of what is left, so that the last leases are small and
+ * all end together. */
 #include "broker/engine/state.h"
 
 #define TASKS_MAX UINT64_C(1048576)
@@ -51,7 +52,9 @@ static uint64_t ahead(const struct engine *engine, const struct berth *berth)
     const struct worker *worker = berth->worker;
     uint64_t target = engine->options.limits.lease_target_ms * 1000000;
     uint64_t task_ns = berth_task_ns(berth);
-    uint64_t share = ceil_part(berth->batch->pending, berth->width, 2 * eligible_oars(berth));
+    /* More comes to an open batch: what is there now is not its tail. */
+    uint64_t parts = berth->batch->sealed ? 2 : 1;
+    uint64_t share = ceil_part(berth->batch->pending, berth->width, parts * eligible_oars(berth));
     double count;
 
     if (worker->queue_ns >= target / 2)

@@ -239,7 +239,7 @@ void stock_revive(struct engine *engine, struct batch *batch, const struct tri_r
 
 void stock_reclaim(struct engine *engine, uint64_t bytes)
 {
-    while (memory_free(engine) < bytes && !tri_dlist_is_empty(&engine->spent_chunks)) {
+    while (credit_append_room(engine) < bytes && !tri_dlist_is_empty(&engine->spent_chunks)) {
         struct chunk *chunk =
             tri_container_of(tri_dlist_first(&engine->spent_chunks), struct chunk, spent);
 

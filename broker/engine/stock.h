@@ -63,7 +63,7 @@ void stock_end_tasks(struct engine *engine,
 bool stock_has(const struct stock *self, const struct tri_rangeset *tasks);
 void stock_revive(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 
-/* Delete chunks kept only for dead tasks until `bytes` are free or there are none left. */
+/* Delete chunks kept only for dead tasks until `bytes` can be promised or there are none left. */
 void stock_reclaim(struct engine *engine, uint64_t bytes);
 
 /* The hash over the items so far; 16 bytes, valid until the next change. */

@@ -130,6 +130,10 @@ static void apply_send(struct scenario *s,
         for (size_t i = 0; i < s->batch_count; i++)
             if (s->batches[i].number == 0)
                 s->batches[i].number = message.accepted.number;
+    if (message.type == TRI_MESSAGE_ATTACHED && message.attached.hash.size == 16)
+        memcpy(s->attached_hash, message.attached.hash.data, 16);
+    if (message.type == TRI_MESSAGE_APPENDED)
+        s->credit_bytes = message.appended.append_bytes_max;
     if (message.type == TRI_MESSAGE_LEASE)
         hold(peer, &message.lease);
     if (message.type == TRI_MESSAGE_CANCEL_LEASE)
@@ -267,7 +271,6 @@ void scenario_end(struct scenario *s)
             free_peer(&s->peers[i]);
     tri_bytemap_deinit(&s->rows);
     tri_buffer_deinit(&s->trace);
-    tri_buffer_deinit(&s->last);
 }
 
 /* ---- peers ---------------------------------------------------------------------------------- */

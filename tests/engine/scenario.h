@@ -91,7 +91,8 @@ struct scenario {
     uint64_t hash; /* over every effect, for determinism */
     uint64_t gets[64];
     size_t get_count;
-    struct tri_buffer last; /* frame 0 of the message that was expected last */
+    uint8_t attached_hash[16]; /* of the last ATTACHED */
+    uint64_t credit_bytes;     /* append_bytes_max, as last told */
 };
 
 struct scenario_spec {
