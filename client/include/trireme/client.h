@@ -98,6 +98,7 @@ struct tri_batch_options {
     uint64_t output_bytes_max; /* 0: 16 MiB */
     bool unordered;            /* deliver as results come */
     uint64_t window_bytes;     /* results held at most on the way; 0: 32 MiB */
+    bool detached;             /* submit only: no results come to this client */
 };
 TRI_API void tri_batch_options_init(struct tri_batch_options *options);
 
