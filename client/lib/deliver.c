@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define HOLD_MS 1000
+
 /* Failures of a batch with a reducer come as they happen: what would order them stays away. */
 static bool in_order(const struct tri_follow *self)
 {
@@ -56,6 +58,7 @@ static enum tri_status consume(struct tri_follow *self,
         if (tri_rows_finish(self, now, row->number, row->bytes) != TRI_OK)
             return TRI_MEMORY;
         tri_dlist_remove(&self->rows, &row->node);
+        self->held_bytes -= row->bytes;
         tri_session_release(self->session, row);
         return TRI_OK;
     }
@@ -80,10 +83,51 @@ static struct tri_row *first_row(const struct tri_follow *self)
     struct tri_heap_node *node = tri_heap_peek(&self->turns);
     struct tri_row *row = node != NULL ? tri_container_of(node, struct tri_row, turn) : NULL;
 
+    if (self->hold)
+        return NULL;
     if (row == NULL || !in_order(self) || row->index <= self->cursor || self->ended
         || self->state == FOLLOW_FAILED)
         return row;
     return NULL;
+}
+
+static int compare_index(const void *key, const void *entry)
+{
+    uint64_t index = *(const uint64_t *)key;
+    uint64_t other = ((const struct tri_row_entry *)entry)->index;
+
+    return index < other ? -1 : index > other;
+}
+
+static bool row_has(const struct tri_row *row, uint64_t index)
+{
+    if (!row->success)
+        return bsearch(&index, row->entries, row->entry_count, sizeof(*row->entries), compare_index)
+               != NULL;
+    for (size_t i = row->run; i < row->run_count; i++) {
+        struct tri_range run =
+            row->runs != NULL ? row->runs[i].range : tri_ranges_at(row->head.runs, i);
+
+        if (index - run.first < run.count)
+            return true;
+    }
+    return false;
+}
+
+/* A failed task was tried again by hand, and that result is here too: it takes the place of this.
+ */
+static bool is_replaced(const struct tri_follow *self, const struct tri_row *row)
+{
+    if (row->success || row->generation == self->last_generation || !in_order(self))
+        return false;
+    tri_dlist_foreach(&self->rows, node)
+    {
+        const struct tri_row *other = tri_container_of(node, struct tri_row, node);
+
+        if (other->generation > row->generation && row_has(other, row->index))
+            return true;
+    }
+    return false;
 }
 
 /* A task that was given before in the same generation: an honest broker sends none. */
@@ -91,13 +135,25 @@ static uint64_t stale_count(const struct tri_follow *self, const struct tri_row 
 {
     uint64_t length = run_length(row);
 
+    if (is_replaced(self, row))
+        return 1;
     if (!in_order(self) || row->index >= self->cursor || row->generation != self->first_generation)
         return 0;
     return row->index + length <= self->cursor ? length : self->cursor - row->index;
 }
 
+static void look_at_hold(struct tri_follow *self, tri_time now)
+{
+    if (self->hold_until == 0)
+        self->hold_until = now + HOLD_MS;
+    self->hold = !self->ended && self->held_bytes < self->window_bytes / 2
+                 && self->state != FOLLOW_FAILED && now < self->hold_until;
+}
+
 static enum tri_status next_row(struct tri_follow *self, tri_time now, struct tri_row **row)
 {
+    if (self->hold)
+        look_at_hold(self, now);
     if (consume_given(self, now) != TRI_OK)
         return TRI_MEMORY;
     for (;;) {

@@ -99,6 +99,7 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     if (message->batch.size == sizeof(self->uuid.bytes))
         memcpy(self->uuid.bytes, message->batch.data, sizeof(self->uuid.bytes));
     self->summary.count = message->count;
+    self->hold = message->state >= TRI_BATCH_DONE;
     tri_follow_set_state(self, message->state);
     status = settle_resume(self,
                            tri_append_resume(&self->append, message->count, message->hash,
@@ -207,6 +208,8 @@ tri_time tri_follow_deadline(const struct tri_follow *self)
         return TRI_NEVER;
     if (!tri_rangeset_is_empty(&self->to_ack))
         deadline = self->ack_at;
+    if (self->hold && self->hold_until != 0 && self->hold_until < deadline)
+        deadline = self->hold_until;
     if (self->append.resync && self->append.not_before < deadline)
         deadline = self->append.not_before;
     return deadline;

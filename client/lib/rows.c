@@ -291,6 +291,7 @@ static void keep_row(struct tri_follow *self,
     row->worker_size = message->worker.size;
     memcpy(row->worker, message->worker.data, message->worker.size);
     tri_dlist_push_back(&self->rows, &row->node);
+    self->held_bytes += bytes;
     tri_heap_insert(&self->turns, &row->turn, tri_row_key(self, row));
 }
 
@@ -361,6 +362,8 @@ enum tri_status tri_rows_receive(struct tri_follow *self,
     if (!self->any_row)
         self->first_generation = message->generation;
     self->any_row = true;
+    if (message->generation > self->last_generation)
+        self->last_generation = message->generation;
     if (self->ended && message->generation > self->end_generation)
         self->ended = false; /* tried again by hand */
     tri_rangeset_add(&self->received, message->row, 1);
@@ -379,4 +382,5 @@ void tri_rows_drop(struct tri_follow *self)
         tri_session_release(self->session, row);
     }
     self->given = NULL;
+    self->held_bytes = 0;
 }

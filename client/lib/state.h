@@ -177,7 +177,11 @@ struct tri_follow {
     struct tri_heap turns;
     uint64_t cursor; /* the next index to give */
     uint64_t first_generation;
+    uint64_t last_generation;
     bool any_row;
+    bool hold;           /* it had ended before: what replaces what is known with the last row */
+    tri_time hold_until; /* though not for ever */
+    uint64_t held_bytes; /* of the rows that are here */
     struct tri_rangeset received; /* row numbers */
     struct tri_rangeset consumed;
     struct tri_rangeset to_ack;

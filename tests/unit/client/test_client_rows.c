@@ -197,6 +197,62 @@ START_TEST(a_later_generation_brings_another_result)
 }
 END_TEST
 
+START_TEST(a_result_that_was_replaced_before_it_was_given_is_not_given)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 4, false);
+    struct tri_range run = { 2, 1 };
+    struct tri_range good[] = { { 0, 1 }, { 3, 1 } };
+    uint64_t failed[] = { 1, 2 };
+    uint64_t again[] = { 1 };
+    struct tri_task_result result;
+
+    broker_entries(&s, 7, 0, 1, failed, 2);
+    broker_row(&s, 7, 1, 2, &run, 1, NULL, 0);
+    broker_entries(&s, 7, 2, 2, again, 1);
+    broker_row(&s, 7, 3, 1, good, 2, NULL, 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+        ck_assert_int_eq(result.outcome, i == 1 ? TRI_OUTCOME_FAILED : TRI_OUTCOME_OK);
+    }
+    broker_ends(&s, 7, 4, 3);
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .window_bytes = 1 << 20 };
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_range run = { 0, 1 };
+    uint64_t failed[] = { 0 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    attached.attached.request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.state = TRI_BATCH_DONE;
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    broker_says(&s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    broker_entries(&s, 7, 0, 1, failed, 1);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    broker_row(&s, 7, 1, 2, &run, 1, NULL, 0);
+    broker_ends(&s, 7, 1, 1);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    ck_assert_int_eq(result.outcome, TRI_OUTCOME_OK);
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
 /* ---- the window ----------------------------------------------------------------------------- */
 
 static void expect_ack(struct story *s, uint64_t first, uint64_t count)
@@ -568,6 +624,8 @@ int main(void)
     tcase_add_test(tcase, unordered_results_come_row_by_row);
     tcase_add_test(tcase, after_the_end_gaps_do_not_hold_anything_back);
     tcase_add_test(tcase, a_later_generation_brings_another_result);
+    tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
+    tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
     tcase_add_test(tcase, the_end_is_acknowledged_at_once);
