@@ -20,7 +20,8 @@
  *
  * Time:    milliseconds; a negative timeout waits for ever. All waiting is done inside the calls:
  *          sockets are served, heartbeats sent and lost brokers found again only there. A broker
- *          lost after a batch was accepted is waited for (options.on_notice hears of it).
+ *          lost after a batch was accepted is waited for (options.on_notice hears of it). A
+ *          program that calls nothing for seconds loses its connection, and finds it again.
  * Threads: one client and its batches belong to one thread at a time. No thread, signal handler or
  *          global state of the library's own is visible; it never aborts.
  * Memory:  what a call gives is borrowed until the next call on the same batch, unless said.
@@ -128,7 +129,8 @@ TRI_API bool tri_batch_is_waiting_for_workers(const struct tri_batch *batch);
 
 /* Add one argument (copied). Arguments gather into chunks that leave when full, when
  * tri_batch_flush is called, or when the library waits. TRI_BUSY: no append credit now; take
- * results with tri_batch_next or wait with tri_batch_wait_room, then add again. */
+ * results with tri_batch_next or wait with tri_batch_wait_room, then add again. TRI_CLOSED: the
+ * batch takes no more (it is sealed, halted, cancelled or has ended); its results go on. */
 TRI_API enum tri_status tri_batch_add(struct tri_batch *batch,
                                       const struct tri_value *argument,
                                       struct tri_error *error);
@@ -160,8 +162,9 @@ struct tri_task_result {
     bool sampled;
 };
 
-/* The next task result: by index unless `unordered`. With a reducer only failures come. TRI_EMPTY:
- * none within timeout_ms. TRI_CLOSED: the batch has ended and all were given.
+/* The next task result: by index unless `unordered`. With a reducer only failures come, as they
+ * happen. A task that was retried by hand comes once more, with its newer result, unless that was
+ * here before the older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has ended and all were given.
  * A result counts as consumed (and is acknowledged to the broker if owner) when the next one is
  * asked for. */
 TRI_API enum tri_status tri_batch_next(struct tri_batch *batch,
