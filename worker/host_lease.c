@@ -198,7 +198,7 @@ static struct box *adopt_box(struct host *host, struct lease *lease, struct rowe
     {
         struct box *candidate = tri_container_of(node, struct box, node);
 
-        if (candidate->owner == NULL)
+        if (candidate->owner == NULL || candidate->owner == rower)
             box = candidate;
     }
     if (box == NULL)
@@ -214,7 +214,7 @@ void lease_leave(struct host *host, struct rower *rower)
     if (lease == NULL)
         return;
     lease_ungrab(host, rower);
-    if (rower->box != NULL)
+    if (!rower->keeps_boxes)
         rower->box->owner = NULL;
     rower->box = NULL;
     rower->lease = NULL;

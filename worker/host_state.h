@@ -134,6 +134,7 @@ struct rower {
     uint64_t grain;                  /* of the last grab */
     bool timed;                      /* the run's tasks are timed one by one */
 
+    bool keeps_boxes;          /* async: tasks of leases it has stepped off are still in flight */
     unsigned slot_number;
     struct host_slot *slot;
     struct tri_task *task; /* process, thread: the task at hand, if slot->task != 0 */

@@ -28,8 +28,9 @@ struct tri_task {
     struct rower *rower;
     struct lease *lease;
     uint64_t index;
-    uint64_t started_ns;   /* 0: not timed */
-    uint64_t cpu_extra_ns; /* of commands */
+    uint64_t started_ns;    /* 0: not timed */
+    uint64_t cpu_extra_ns;  /* of commands */
+    struct host_slot *slot; /* async: its coroutine's, for good */
     unsigned slot_number;
     atomic_bool stop;  /* it is to end: cancelled, or past its time */
     bool refused;      /* accounted for already; what it gives is dropped */
