@@ -180,6 +180,7 @@ static int spawned_host_main(const char *plugin, const struct launcher_options *
                                 .test_handlers = options->test_handlers };
     struct tri_error error = { .status = TRI_OK };
 
+    prctl(PR_SET_NAME, "trireme-host");
     for (int fd = LAUNCHER_LINK_FD; fd <= LAUNCHER_COMMAND_FD; fd++)
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
             return EXIT_FAILURE;

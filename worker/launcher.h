@@ -22,6 +22,9 @@
  *          is still there: only that ends it).
  * Memory:  nothing is kept of the options.
  * Errors:  TRI_SYSTEM; TRI_CLOSED once the launcher is dead.
+ * Limits:  three descriptors for a command that runs, one for a host: a RUN for which there are
+ *          none left fails with TRI_SYSTEM. Processes that multiply faster than they are killed,
+ *          or that have become another user's, may be left.
  */
 #ifndef LAUNCHER_H
 #define LAUNCHER_H
@@ -70,7 +73,8 @@ void launcher_close(struct launcher *self);
  * that is no business of the launcher's. Gives up after 5 s on what cannot be killed. */
 void launcher_bury(void);
 
-/* The first thing main does: when the arguments are those of an inner process
+/* The first thing main does, once the program's own handlers are known: when the arguments are
+ * those of an inner process
  *     --launcher | --zygote PLUGIN | --host PLUGIN  [--test-handlers]
  * be that process and never return; else return at once. */
 void launcher_take_role(int argc, char **argv);

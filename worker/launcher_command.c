@@ -27,18 +27,10 @@ static void keep_output(struct command *command,
 {
     uint64_t room = command->output_bytes_max - kept->size;
 
-    if (size > room) {
-        command->truncated = true;
-        size = (size_t)room;
-    }
-    tri_buffer_append(kept, data, size);
+    command->truncated = command->truncated || size > room;
+    tri_buffer_append(kept, data, size < room ? size : (size_t)room);
     if (kept->failed)
         tri_out_of_memory();
-}
-
-static struct tri_buffer *buffer_of(struct command *command, const struct watch *watch)
-{
-    return watch->kind == WATCH_OUTPUT ? &command->output_bytes : &command->error_bytes;
 }
 
 /* One read of at most `limit` bytes; the pipe is closed at its end. False when there is no more. */
@@ -50,7 +42,9 @@ static bool read_output(struct launcher_state *self,
     ssize_t count = read(watch->fd, self->scratch, limit);
 
     if (count > 0) {
-        keep_output(command, buffer_of(command, watch), (size_t)count, self->scratch);
+        keep_output(command,
+                    watch->kind == WATCH_OUTPUT ? &command->output_bytes : &command->error_bytes,
+                    (size_t)count, self->scratch);
         return true;
     }
     if (count < 0 && errno == EINTR)
@@ -218,16 +212,24 @@ static void close_ends(const struct pipes *pipes, int end)
             close(fds[i]);
 }
 
-static enum tri_status open_pipes(struct pipes *pipes, bool with_input, struct tri_error *error)
+static enum tri_status open_pipes(const struct launcher_state *self,
+                                  struct pipes *pipes,
+                                  bool with_input,
+                                  struct tri_error *error)
 {
+    int reason;
+
     *pipes = (struct pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 } };
     if ((!with_input || pipe2(pipes->input, O_CLOEXEC) == 0) && pipe2(pipes->output, O_CLOEXEC) == 0
-        && pipe2(pipes->error, O_CLOEXEC) == 0)
-        return TRI_OK;
-    tri_fail(error, TRI_SYSTEM, "cannot open pipes: %s", strerror(errno));
+        && pipe2(pipes->error, O_CLOEXEC) == 0) {
+        if (pipes->error[1] < self->fd_end)
+            return TRI_OK;
+        errno = EMFILE;
+    }
+    reason = errno;
     close_ends(pipes, 0);
     close_ends(pipes, 1);
-    return TRI_SYSTEM;
+    return tri_fail(error, TRI_SYSTEM, "cannot open pipes: %s", strerror(reason));
 }
 
 /* Serve our ends of the pipes. */
@@ -265,7 +267,7 @@ static enum tri_status start(struct launcher_state *self,
     enum tri_status status = launcher_words_of(self, run, &command->tree, &words, error);
 
     if (status == TRI_OK)
-        status = open_pipes(&pipes, input.size > 0, error);
+        status = open_pipes(self, &pipes, input.size > 0, error);
     if (status != TRI_OK)
         return status;
     spawn = (struct spawn){ .path = words.path,

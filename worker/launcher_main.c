@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
+#define FDS_KEPT 64           /* for links and tables, however many commands run */
 #define PARENT_SIGNAL SIGUSR1 /* the thread that started us has ended */
 
 void launcher_free_later(struct launcher_state *self, void *memory)
@@ -169,6 +170,7 @@ static bool begin(struct launcher_state *self, int link_fd)
     more = (struct rlimit){ self->files.rlim_max, self->files.rlim_max };
     self->files_raised =
         more.rlim_cur != self->files.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0;
+    self->fd_end = more.rlim_max < INT_MAX ? (int)more.rlim_max - FDS_KEPT : INT_MAX;
     for (size_t i = 0; i < TRI_COUNT_OF(self->running); i++)
         tri_dlist_init(&self->running[i]);
     tri_dlist_init(&self->ending);

@@ -94,6 +94,7 @@ struct launcher_state {
     struct channel session;
     struct launcher_options options;
     struct rlimit files; /* as it was: children get it back, */
+    int fd_end;          /* pipes are below: what is above is kept for hosts */
     bool files_raised;   /* if it has been raised for the launcher */
     bool stop;
     bool reap;  /* children have changed state */
@@ -110,6 +111,7 @@ struct launcher_state {
     struct tri_map by_pid;    /* roots that live */
     struct tri_map by_number; /* trees that are not yet reported */
     struct tri_map hosts;     /* by id */
+    struct tri_map orphans;   /* of pid: the number of the tree it was found to belong to */
     void **dead;              /* to be freed when the turn is over */
     size_t dead_count, dead_capacity;
     char **environment; /* without TRIREME_TREE; NULL-terminated */

@@ -154,22 +154,33 @@ static uint64_t tagged_number(const struct launcher_state *self, pid_t pid)
     return number;
 }
 
-/* Look an orphan's owner up. False when it is to be killed: `*owner` has ended then, or is NULL
- * when it is not known and nobody older than the orphan is left. */
-static bool is_spared(const struct launcher_state *self, pid_t pid, struct tree **owner)
+/* The tree that a process belongs to for certain. False when nothing says whose it is. */
+static bool find_owner(struct launcher_state *self, pid_t pid, struct tree **owner)
 {
+    uint64_t number = (uintptr_t)tri_map_find(&self->orphans, (uint64_t)pid);
     pid_t group = getpgid(pid);
+
+    *owner = number == 0 && group > 0 ? tree_of_group(self, group) : NULL;
+    if (*owner != NULL)
+        return true;
+    if (number == 0)
+        number = tagged_number(self, pid);
+    if (number == 0)
+        return false;
+    *owner = tri_map_find(&self->by_number, number);
+    tri_map_put(&self->orphans, (uint64_t)pid, (void *)(uintptr_t)number);
+    return true;
+}
+
+/* Is an orphan to be left alone? Else `*owner` has ended, or is NULL when it is not known, or has
+ * long been reported. */
+static bool is_spared(struct launcher_state *self, pid_t pid, struct tree **owner)
+{
     struct tree *elder;
-    uint64_t number;
     uint64_t birth = 0;
     pid_t parent;
 
-    *owner = group > 0 ? tree_of_group(self, group) : NULL;
-    if (*owner != NULL)
-        return !(*owner)->ended;
-    number = tagged_number(self, pid);
-    *owner = number != 0 ? tri_map_find(&self->by_number, number) : NULL;
-    if (number != 0)
+    if (find_owner(self, pid, owner))
         return *owner != NULL && !(*owner)->ended;
     elder = oldest_command(self);
     return elder != NULL && launcher_process_stat(pid, &parent, &birth) && elder->birth <= birth;
@@ -205,9 +216,12 @@ void launcher_tree_reap(struct launcher_state *self)
     while ((pid = wait4(-1, &wait_status, WNOHANG, &usage)) > 0) {
         struct tree *tree = tri_map_find(&self->by_pid, (uint64_t)pid);
 
-        if (tree != NULL)
+        if (tree != NULL) {
             tell(self, tree, wait_status, &usage);
-        else if (!tri_dlist_is_empty(&self->ending))
+            continue;
+        }
+        tri_map_remove(&self->orphans, (uint64_t)pid);
+        if (!tri_dlist_is_empty(&self->ending))
             self->sweep = true;
     }
 }

@@ -119,6 +119,7 @@ static _Noreturn void be_host(struct zygote_state *self,
     int status;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "trireme-host");
     if (getppid() != zygote)
         kill(getpid(), SIGKILL); /* it died before the line above */
     setpgid(0, 0);
@@ -225,6 +226,7 @@ int zygote_main(int link_fd, const char *plugin, const struct launcher_options *
     struct zygote_state self = { .plugin = plugin, .options = options };
     sigset_t all;
 
+    prctl(PR_SET_NAME, "trireme-zygote");
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     link_init(&self.link, link_fd);

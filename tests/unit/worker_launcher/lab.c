@@ -10,27 +10,42 @@
 
 struct launcher lab_launcher;
 
-static char folder[] = "/tmp/trireme-launcher-XXXXXX";
+#define FOLDER "/tmp/trireme-launcher-XXXXXX"
+
+static char folder[sizeof(FOLDER)];
 static char fifo[sizeof(folder) + 8];
 static uint64_t host_count;
 static struct link_message from_launcher;
+
+void lab_prepare(void)
+{
+    memcpy(folder, FOLDER, sizeof(FOLDER));
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+}
+
+void lab_tidy(void)
+{
+    unlink(fifo);
+    rmdir(folder);
+    folder[0] = '\0';
+}
 
 void lab_open(void)
 {
     struct launcher_options options = { .program = NULL };
     struct tri_error error;
 
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
-    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    if (folder[0] == '\0')
+        lab_prepare();
     ck_assert_int_eq(launcher_open(&lab_launcher, &options, &error), TRI_OK);
 }
 
 void lab_close(void)
 {
     launcher_close(&lab_launcher);
-    unlink(fifo);
-    rmdir(folder);
+    lab_tidy();
 }
 
 /* ---- hosts ---------------------------------------------------------------------------------- */

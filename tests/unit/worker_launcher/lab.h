@@ -39,6 +39,10 @@ enum lab_errand {
 
 extern struct launcher lab_launcher;
 
+/* A folder with a FIFO, which lab_open makes and lab_close removes if nobody else does. */
+void lab_prepare(void);
+void lab_tidy(void);
+
 void lab_open(void);
 void lab_close(void);
 

@@ -384,6 +384,36 @@ START_TEST(a_command_may_open_as_many_files_as_the_worker_was_given)
 }
 END_TEST
 
+START_TEST(commands_beyond_the_limit_of_open_files_are_refused_and_hosts_still_start)
+{
+    struct rlimit few = { 160, 160 };
+    struct lab_host other;
+    int refused = 0;
+
+    teardown();
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    setup();
+    for (uint64_t i = 0; i < 60; i++)
+        lab_run(&host, &(struct lab_run){ .id = i, .argv = LAB_ARGV("sleep", "1000") });
+    lab_host(&other);
+    lab_host_close(&other);
+    for (uint64_t i = 0; i < 60; i++)
+        lab_stop(&host, i, 0);
+    for (int i = 0; i < 60; i++) {
+        struct lab_result result = lab_ran(&host);
+
+        if (result.status != TRI_OK) {
+            ck_assert_uint_eq(result.status, TRI_SYSTEM);
+            ck_assert_str_eq(result.text, "cannot open pipes: Too many open files");
+            refused++;
+        }
+        lab_result_deinit(&result);
+    }
+    ck_assert_int_gt(refused, 0);
+    ck_assert_int_lt(refused, 60);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     TCase *tcase = tcase_create("commands");
@@ -418,5 +448,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, two_hundred_commands_run_at_once);
     tcase_add_test(tcase, commands_leak_no_descriptors);
     tcase_add_test(tcase, a_command_may_open_as_many_files_as_the_worker_was_given);
+    tcase_add_test(tcase,
+                   commands_beyond_the_limit_of_open_files_are_refused_and_hosts_still_start);
     return unit_run("commands", tcase);
 }

@@ -267,6 +267,7 @@ START_TEST(a_session_that_is_killed_leaves_nothing)
 
     ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     ck_assert_int_eq(pipe(fds), 0);
+    lab_prepare();
     session = fork();
     if (session == 0) {
         setup();
@@ -280,6 +281,7 @@ START_TEST(a_session_that_is_killed_leaves_nothing)
     ck_assert_int_eq(waitpid(zoo.launcher, NULL, 0), zoo.launcher);
     expect_empty_zoo(&zoo);
     ck_assert_int_eq(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), -1); /* no child at all */
+    lab_tidy();
 }
 END_TEST
 
