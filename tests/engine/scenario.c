@@ -300,7 +300,7 @@ static struct peer *new_peer(struct scenario *s, const char *name, const char *p
 
         if (peer->used)
             continue;
-        *peer = (struct peer){ .used = true, .principal = principal };
+        *peer = (struct peer){ .used = true, .starts = true, .principal = principal };
         snprintf(peer->name, sizeof(peer->name), "%s", name);
         snprintf((char *)peer->instance.bytes, 16, "i-%.12s", name);
         peer->handlers = default_handlers;
@@ -530,9 +530,25 @@ void peer_says_bye(struct scenario *s, const char *name)
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
+/* Unless a story says what has been started, it is as much as there are oars, in order. */
+static struct tri_ranges first_undone(const struct held *held,
+                                      uint64_t *oars,
+                                      struct tri_buffer *out)
+{
+    struct tri_range range;
+
+    tri_rangeset_next(&held->undone, 0, &range);
+    if (range.count > *oars)
+        range.count = *oars;
+    *oars -= range.count;
+    tri_buffer_append(out, &range, sizeof(range));
+    return (struct tri_ranges){ out->data, range.count != 0 };
+}
+
 static size_t pack_renewals(const struct peer *peer, struct tri_buffer *out)
 {
     struct tri_buffer ranges = { 0 };
+    uint64_t oars = peer->width;
     size_t count = 0;
 
     for (size_t i = 0; i < peer->held_count; i++) {
@@ -542,6 +558,8 @@ static size_t pack_renewals(const struct peer *peer, struct tri_buffer *out)
         if (tri_rangeset_is_empty(&held->undone))
             continue;
         record.started = pack_set(&held->started, &ranges);
+        if (tri_rangeset_is_empty(&held->started) && peer->starts)
+            record.started = first_undone(held, &oars, &ranges);
         tri_record_encode(TRI_RECORD_RENEW, &record, out);
         count++;
     }
@@ -590,24 +608,30 @@ static void tick_while_due(struct scenario *s)
         tick(s);
 }
 
+static void beat_all(struct scenario *s)
+{
+    s->next_beat = s->now + HEARTBEAT_MS;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (s->peers[i].used && !s->peers[i].silent)
+            beat(s, &s->peers[i]);
+}
+
 void time_passes_ms(struct scenario *s, uint64_t ms)
 {
     tri_time end = s->now + ms;
-    tri_time next_beat = s->now + HEARTBEAT_MS;
 
     expect_nothing_else(s);
+    if (s->next_beat < s->now)
+        s->next_beat = s->now + HEARTBEAT_MS;
     tick_while_due(s);
     while (s->now < end) {
         tri_time next = engine_deadline(s->engine);
 
-        if (next > next_beat)
-            next = next_beat;
+        if (next > s->next_beat)
+            next = s->next_beat;
         s->now = next < end ? next : end;
-        for (size_t i = 0; s->now == next_beat && i < PEERS_MAX; i++)
-            if (s->peers[i].used && !s->peers[i].silent)
-                beat(s, &s->peers[i]);
-        if (s->now == next_beat)
-            next_beat += HEARTBEAT_MS;
+        if (s->now == s->next_beat)
+            beat_all(s);
         tick_while_due(s);
     }
 }

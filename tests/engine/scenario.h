@@ -54,6 +54,7 @@ struct peer {
     bool used;
     bool silent;
     bool is_worker;
+    bool starts;        /* heartbeats name as started what its oars hold */
     bool takes_batches; /* answers BATCH with OARS of `width` */
     uint64_t width;
     struct peer_id id;
@@ -85,6 +86,7 @@ struct scenario {
     size_t batch_count;
     uint64_t request;
     uint64_t routes;
+    tri_time next_beat;
     bool wants_progress;
     struct tri_bytemap rows; /* the store's model: keys that are there */
     struct tri_buffer trace;
