@@ -154,6 +154,10 @@ class Daemon:
                 self.process.wait()
         return self.process.returncode
 
+    def close(self):
+        self.end()
+        self.log.close()
+
 
 class Cluster:
     """A broker and workers; `endpoint` is "tcp" for loopback with a free port, or "ipc"."""
@@ -161,7 +165,7 @@ class Cluster:
     def __init__(self, transport="tcp", broker_args=()):
         self.directory = tempfile.TemporaryDirectory(prefix="trireme-e2e-")
         listen = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{self.directory.name}/b"
-        args = ["--listen", listen, "--store", "memory", *broker_args]
+        args = ["--listen", listen, "--store", "memory", "--log-level", "warn", *broker_args]
         if transport == "tcp":
             args.append("--insecure-no-auth")
         read, write = os.pipe()
@@ -178,7 +182,7 @@ class Cluster:
     def worker(self, *args, name=None):
         name = name or f"w{len(self.workers) + 1}"
         worker = Daemon("trireme-worker", "--broker", self.endpoint, "--name", name,
-                        "--allow-commands", *args)
+                        "--allow-commands", "--log-level", "warn", *args)
         worker.worker_name = name
         self.workers.append(worker)
         wait_until(lambda: any(w["name"] == name and w["state"] == "up"
@@ -201,8 +205,11 @@ class Cluster:
     def close(self, show=False):
         for daemon in [*self.workers, self.broker]:
             daemon.end()
+        for daemon in [*self.workers, self.broker]:
             if show:
-                print(f"--- {daemon.name}\n{daemon.text()}", file=sys.stderr)
+                lines = daemon.text().splitlines()[-40:]
+                print(f"--- {daemon.name}", *lines, sep="\n", file=sys.stderr)
+            daemon.close()
         self.directory.cleanup()
 
 
