@@ -33,8 +33,10 @@ static enum tri_status attach_effect(struct tri_follow *self)
     uint64_t request = tri_session_request_id(self->session);
 
     message.attach.request = request;
-    message.attach.number = self->number;
-    if (self->accepted)
+    /* A number may mean another batch at a broker that has lost ours; a name cannot. */
+    if (!self->accepted)
+        message.attach.number = self->number;
+    else
         message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
     message.attach.owner = self->owner;
     message.attach.window_bytes = self->window_bytes;
@@ -55,7 +57,7 @@ static enum tri_status leave_effect(struct tri_follow *self)
     const struct tri_range everything = { 0, INT64_MAX };
 
     message.attach.request = tri_session_request_id(self->session);
-    message.attach.number = self->number;
+    message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
     message.attach.have = tri_ranges_of(&everything, 1);
     tri_message_encode(&message, &self->session->out);
     if (self->session->out.failed)

@@ -111,6 +111,8 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
 
 void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *message)
 {
+    enum tri_status status;
+
     if (message->request != self->request) {
         tri_append_on_error(self, now, message);
         return;
@@ -123,9 +125,13 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
         self->not_before = now + (message->retry_after_ms != 0 ? message->retry_after_ms : BUSY_MS);
         return;
     }
-    tri_follow_fail(self,
-                    message->status != TRI_OK ? (enum tri_status)message->status : TRI_INVALID,
-                    "%.*s", (int)message->text.size, (const char *)message->text.data);
+    status = message->status != TRI_OK ? (enum tri_status)message->status : TRI_INVALID;
+    if (self->accepted && status == TRI_NOTFOUND)
+        tri_follow_fail(self, status, "the broker has come back without batch %llu: it is lost",
+                        (unsigned long long)self->number);
+    else
+        tri_follow_fail(self, status, "%.*s", (int)message->text.size,
+                        (const char *)message->text.data);
 }
 
 void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message)

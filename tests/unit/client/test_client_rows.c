@@ -344,7 +344,7 @@ START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
     tri_follow_close(&batch);
     attach = expect_message(&s, TRI_MESSAGE_ATTACH);
     ck_assert_uint_eq(s.kept, 0);
-    ck_assert_uint_eq(attach->attach.number, 7);
+    ck_assert_uint_eq(attach->attach.batch.size, 16);
     ck_assert_uint_eq(attach->attach.owner, 0);
     ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, INT64_MAX);
     broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
