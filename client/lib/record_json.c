@@ -22,7 +22,7 @@ static const char *state_text(uint64_t number)
 
 static const char *worker_state_text(uint64_t number)
 {
-    static const char *const texts[] = { "away", "connected", "leaving" };
+    static const char *const texts[] = { "up", "silent", "lost" };
 
     return number < TRI_COUNT_OF(texts) ? texts[number] : "?";
 }
