@@ -56,6 +56,7 @@ static void link_lease(struct engine *engine, struct lease *self)
     tri_dlist_push_back(&berth->leases, &self->node);
     tri_dlist_push_back(&engine->lease_clock, &self->clock);
     self->deadline = engine->now + engine->options.limits.lease_ms;
+    berth->active_at = engine->now;
     berth->leased += self->count;
     self->batch->leased += self->count;
     worker->leases++;

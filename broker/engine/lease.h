@@ -55,6 +55,7 @@ struct berth {
     uint64_t untouched; /* undone tasks of leases that a heartbeat said nothing is started of */
     uint64_t growth;    /* tasks in the next lease at most, doubling */
     uint64_t task_ns;   /* as measured here, 0: unknown */
+    tri_time active_at; /* something was leased or reported there */
     uint64_t tasks_done;
     bool contributed;
     const char *why; /* the last decision about leasing here: static text */
@@ -81,7 +82,7 @@ struct lease {
     uint64_t charged_ns;           /* oar-time per task, charged when it was leased */
     uint64_t revoking;             /* tasks asked back, not answered; part of berth->revoking */
     struct berth *thief;           /* for whom */
-    bool unstealable;              /* nothing came back last time and nothing has changed since */
+    bool unstealable;              /* less came back than was asked for, and nothing has changed */
     bool on_reserve;
     bool loading;
     bool named; /* by the message at hand */

@@ -61,6 +61,7 @@ void report_account(struct engine *engine,
     if (!berth->contributed)
         batch->workers++;
     berth->contributed = true;
+    berth->active_at = engine->now;
     berth->tasks_done += tasks;
     if (tasks != 0)
         measure(berth, tasks, wall_ns);

@@ -54,7 +54,7 @@ void on_released(struct engine *engine,
         for (size_t i = 0; i < released->ranges.count; i++)
             count +=
                 lease_give_back(engine, lease, tri_ranges_at(released->ranges, i), &lease->grade);
-        lease->unstealable = count == 0;
+        lease->unstealable = count < lease->revoking; /* the rest of it has begun */
         lease->berth->untouched = 0;
         lease_unrevoke(engine, lease);
         lease_settle(engine, &lease);
@@ -103,12 +103,21 @@ static uint64_t loot(const struct berth *victim, uint64_t oars)
     return (double)count < share ? count + 1 : count;
 }
 
-static bool is_worth_it(const struct berth *victim)
+/* Nothing has been heard from there for longer than its work should have taken. */
+static bool is_stuck(const struct engine *engine, const struct berth *victim)
+{
+    uint64_t quiet_ms = engine->now - victim->active_at;
+
+    return quiet_ms * 1000000
+           > berth_task_ns(victim) + 1000000 * engine->options.limits.lease_target_ms;
+}
+
+static bool is_worth_it(const struct engine *engine, const struct berth *victim)
 {
     uint64_t task_ns = berth_task_ns(victim);
     uint64_t width = victim->width != 0 ? victim->width : 1;
 
-    return task_ns == 0
+    return task_ns == 0 || is_stuck(engine, victim)
            || (double)berth_excess(victim) * (double)task_ns / (double)width >= STEAL_NS_MIN;
 }
 
@@ -117,8 +126,8 @@ static bool rob(struct engine *engine, struct berth *thief, struct berth *victim
     struct lease *lease = stealable(victim);
     uint64_t oars = size_free_oars(thief);
 
-    if (lease == NULL || victim->worker == thief->worker || oars == 0 || !is_worth_it(victim)
-        || !victim->worker->session->connected)
+    if (lease == NULL || victim->worker == thief->worker || oars == 0
+        || !is_worth_it(engine, victim) || !victim->worker->session->connected)
         return false;
     if (grade_is_suspect(&lease->grade) && thief->worker->suspects != 0)
         return false;

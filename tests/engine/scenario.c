@@ -98,6 +98,14 @@ static struct sent *note_sent(struct scenario *s, struct peer *peer)
     return sent;
 }
 
+static void remember(struct scenario *s, const char *name, const char *text)
+{
+    char line[700];
+    int size = snprintf(line, sizeof(line), "%s %s\n", name, text);
+
+    tri_buffer_append(&s->history, line, (size_t)size);
+}
+
 static bool is_noise(const struct scenario *s, const struct peer *peer, enum tri_message_type type)
 {
     return type == TRI_MESSAGE_BATCH_END || (type == TRI_MESSAGE_BATCH && peer->takes_batches)
@@ -146,6 +154,7 @@ static void apply_send(struct scenario *s,
     }
     sent = note_sent(s, peer);
     scenario_text(s, peer, &message, effect, sent->text, sizeof(sent->text));
+    remember(s, peer->name, sent->text);
     sent->waits = effect->send.waits;
     sent->taken = is_noise(s, peer, message.type);
 }
@@ -271,6 +280,7 @@ void scenario_end(struct scenario *s)
             free_peer(&s->peers[i]);
     tri_bytemap_deinit(&s->rows);
     tri_buffer_deinit(&s->trace);
+    tri_buffer_deinit(&s->history);
 }
 
 /* ---- peers ---------------------------------------------------------------------------------- */
@@ -709,6 +719,16 @@ bool was_sent(struct scenario *s, const char *name, const char *start)
         if (strncmp(peer->sent[i].text, start, strlen(start)) == 0)
             return true;
     return false;
+}
+
+bool was_ever_sent(struct scenario *s, const char *name, const char *line)
+{
+    char wanted[700];
+
+    snprintf(wanted, sizeof(wanted), "%s %s\n", name, line);
+    tri_buffer_append(&s->history, "", 1);
+    s->history.size--;
+    return s->history.data != NULL && strstr((const char *)s->history.data, wanted) != NULL;
 }
 
 size_t sent_count(struct scenario *s, const char *name)

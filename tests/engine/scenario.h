@@ -90,7 +90,8 @@ struct scenario {
     bool wants_progress;
     struct tri_bytemap rows; /* the store's model: keys that are there */
     struct tri_buffer trace;
-    uint64_t hash; /* over every effect, for determinism */
+    struct tri_buffer history; /* every line sent, as "w1 LEASE b1 0+2\n" */
+    uint64_t hash;             /* over every effect, for determinism */
     uint64_t gets[64];
     size_t get_count;
     uint8_t attached_hash[16]; /* of the last ATTACHED */
@@ -244,6 +245,7 @@ void expect_nothing_else(struct scenario *s);
 
 /* Drop what waits for this peer. */
 void ignore(struct scenario *s, const char *name);
+bool was_ever_sent(struct scenario *s, const char *name, const char *line);
 bool was_sent(struct scenario *s, const char *name, const char *start);
 size_t sent_count(struct scenario *s, const char *name);
 const char *next_line(struct scenario *s, const char *name);
