@@ -60,16 +60,20 @@ static void read_list(int fd, struct pids *pids)
         add(pids, pid);
 }
 
-bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth)
+/* The numbers behind the name in /proc/PID/stat, as proc(5) counts them: from 4 on. */
+enum { STAT_PARENT = 4, STAT_BIRTH = 22, STAT_ENV_START = 50, STAT_ENV_END = 51 };
+
+bool launcher_process_stat(pid_t pid, struct process_stat *stat)
 {
     char path[64];
-    char text[1024];
-    const char *after;
+    char text[2048];
+    const char *at;
     ssize_t size;
     int fd;
-    int found;
-    int number;
-    unsigned long long ticks;
+    char state;
+    uint64_t env_start = 0;
+    uint64_t env_end = 0;
+    int field = STAT_PARENT;
 
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -80,31 +84,41 @@ bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth)
     if (size <= 0)
         return false;
     text[size] = '\0';
-    after = strrchr(text, ')'); /* a program's name may hold anything */
-    if (after == NULL)
+    at = strrchr(text, ')'); /* a program's name may hold anything */
+    if (at == NULL || sscanf(at, ") %c", &state) != 1)
         return false;
-    found = sscanf(after,
-                   ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                   "%*d %llu",
-                   &number, &ticks);
-    *parent = number;
-    *birth = ticks;
-    return found == 2;
+    at += 3;
+    for (; *at != '\0' && field <= STAT_ENV_END; field++) {
+        char *end;
+        uint64_t number = strtoull(at, &end, 10);
+
+        if (field == STAT_PARENT)
+            stat->parent = (pid_t)number;
+        else if (field == STAT_BIRTH)
+            stat->birth = number;
+        else if (field == STAT_ENV_START)
+            env_start = number;
+        else if (field == STAT_ENV_END)
+            env_end = number;
+        at = end;
+    }
+    stat->has_finished = state == 'Z' || state == 'X';
+    stat->has_no_environment = env_end != 0 && env_start == env_end;
+    return field > STAT_BIRTH;
 }
 
 static void look_through_proc(struct pids *pids)
 {
     DIR *proc = opendir("/proc");
     struct dirent *entry;
-    pid_t parent;
-    uint64_t birth;
+    struct process_stat stat;
 
     if (proc == NULL)
         return;
     while ((entry = readdir(proc)) != NULL) {
         pid_t pid = (pid_t)atoi(entry->d_name);
 
-        if (pid > 0 && launcher_process_stat(pid, &parent, &birth) && parent == getpid())
+        if (pid > 0 && launcher_process_stat(pid, &stat) && stat.parent == getpid())
             add(pids, pid);
     }
     closedir(proc);

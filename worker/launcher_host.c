@@ -347,10 +347,9 @@ void launcher_zygote_event(struct launcher_state *self, struct zygote *zygote, u
 
 static bool is_child(pid_t pid)
 {
-    pid_t parent;
-    uint64_t birth;
+    struct process_stat stat;
 
-    return launcher_process_stat(pid, &parent, &birth) && parent == getpid();
+    return launcher_process_stat(pid, &stat) && stat.parent == getpid();
 }
 
 /* A host whose zygote has died without a word about it: one that is our child now will be reaped

@@ -108,6 +108,8 @@ static int timeout_of(const struct launcher_state *self)
     tri_time deadline = launcher_command_deadline(self);
     tri_time now;
 
+    if (self->sweep_at < deadline)
+        deadline = self->sweep_at;
     if (deadline == TRI_NEVER)
         return -1;
     now = tri_clock_now_ms();
@@ -127,6 +129,8 @@ static void turn(struct launcher_state *self)
         self->reap = false;
         launcher_tree_reap(self);
     }
+    if (self->sweep_at != TRI_NEVER && self->sweep_at <= tri_clock_now_ms())
+        self->sweep = true;
     while (self->sweep)
         launcher_tree_sweep(self);
     if (launcher_command_deadline(self) != TRI_NEVER)
@@ -178,6 +182,7 @@ static bool begin(struct launcher_state *self, int link_fd)
     tri_dlist_init(&self->stopping);
     tri_dlist_init(&self->fresh);
     self->kill_at = TRI_NEVER;
+    self->sweep_at = TRI_NEVER;
     launcher_tree_begin(self);
     launcher_channel_open(self, &self->session, link_fd, WATCH_SESSION, NULL);
     return true;

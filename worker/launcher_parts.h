@@ -97,8 +97,10 @@ struct launcher_state {
     int fd_end;          /* pipes are below: what is above is kept for hosts */
     bool files_raised;   /* if it has been raised for the launcher */
     bool stop;
-    bool reap;  /* children have changed state */
-    bool sweep; /* a root has ended, or an orphan of one */
+    bool reap;            /* children have changed state */
+    bool sweep;           /* a root has ended, or an orphan of one */
+    tri_time sweep_at;    /* again, for what was just inside exec; or TRI_NEVER */
+    unsigned sweep_count; /* for that reason, in a row */
     uint64_t tree_count;
     char tag_prefix[256];             /* TRIREME_TREE=<outer>:<this launcher>. */
     const char *tag_own;              /* the part that only this launcher writes */

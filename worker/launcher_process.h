@@ -46,7 +46,14 @@ size_t launcher_children_read(int fd, pid_t **pids);
 /* The children of all threads. */
 size_t launcher_children_all(pid_t **pids);
 
-/* Parent and time of birth (clock ticks of boot time); false when there is no such process. */
-bool launcher_process_stat(pid_t pid, pid_t *parent, uint64_t *birth);
+struct process_stat {
+    pid_t parent;
+    uint64_t birth;          /* clock ticks of boot time */
+    bool has_finished;       /* but is not reaped */
+    bool has_no_environment; /* really: not because exec has not put it there yet */
+};
+
+/* False when there is no such process. */
+bool launcher_process_stat(pid_t pid, struct process_stat *stat);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SWEEPS_MAX 100 /* in a row, for a process inside exec */
 #define ENVIRONMENT_BYTES_MAX ((size_t)4 << 20)
 
 extern char **environ;
@@ -114,8 +115,8 @@ static struct tree *tree_of_group(const struct launcher_state *self, pid_t group
     return NULL;
 }
 
-/* The environment a process was started with, as far as it may be seen. */
-static void read_environment(pid_t pid, struct tri_buffer *buffer)
+/* The environment a process was started with. False when it may not be seen. */
+static bool read_environment(pid_t pid, struct tri_buffer *buffer)
 {
     char path[64];
     ssize_t count;
@@ -124,7 +125,7 @@ static void read_environment(pid_t pid, struct tri_buffer *buffer)
     snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return;
+        return false;
     do {
         uint8_t *room = tri_buffer_reserve(buffer, 16384);
 
@@ -134,18 +135,23 @@ static void read_environment(pid_t pid, struct tri_buffer *buffer)
         buffer->size += count > 0 ? (size_t)count : 0;
     } while (count > 0 && buffer->size < ENVIRONMENT_BYTES_MAX);
     close(fd);
+    return true;
 }
 
-/* The number that this launcher wrote into the environment; 0 when it wrote none. */
-static uint64_t tagged_number(const struct launcher_state *self, pid_t pid)
+/* The number that this launcher wrote into the environment; 0 when it wrote none, or when that
+ * cannot be told, for the process is just being changed by exec (`*is_starting`). */
+static uint64_t tagged_number(const struct launcher_state *self, pid_t pid, bool *is_starting)
 {
     struct tri_buffer environment;
+    struct process_stat stat;
     const char *own = self->tag_own;
     const uint8_t *found;
     uint64_t number = 0;
 
     tri_buffer_init(&environment);
-    read_environment(pid, &environment);
+    *is_starting = read_environment(pid, &environment) && environment.size == 0
+                   && launcher_process_stat(pid, &stat) && !stat.has_finished
+                   && !stat.has_no_environment;
     tri_buffer_append(&environment, "", 1);
     found = memmem(environment.data, environment.size, own, strlen(own));
     if (found != NULL)
@@ -154,36 +160,47 @@ static uint64_t tagged_number(const struct launcher_state *self, pid_t pid)
     return number;
 }
 
-/* The tree that a process belongs to for certain. False when nothing says whose it is. */
-static bool find_owner(struct launcher_state *self, pid_t pid, struct tree **owner)
+/* What is to become of an orphan. */
+enum verdict {
+    VERDICT_SPARED,  /* it belongs to what lives, or may do so */
+    VERDICT_UNKNOWN, /* look again in a moment */
+    VERDICT_KILLED,  /* its owner has ended, or is not known, or was reported long ago */
+};
+
+static enum verdict verdict_of(const struct tree *owner)
+{
+    return owner != NULL && !owner->ended ? VERDICT_SPARED : VERDICT_KILLED;
+}
+
+/* Age decides: could a command that lives have started it? */
+static enum verdict judge_by_age(const struct launcher_state *self, pid_t pid)
+{
+    struct tree *elder = oldest_command(self);
+    struct process_stat stat;
+
+    if (elder != NULL && launcher_process_stat(pid, &stat) && elder->birth <= stat.birth)
+        return VERDICT_SPARED;
+    return VERDICT_KILLED;
+}
+
+static enum verdict judge(struct launcher_state *self, pid_t pid, struct tree **owner)
 {
     uint64_t number = (uintptr_t)tri_map_find(&self->orphans, (uint64_t)pid);
     pid_t group = getpgid(pid);
+    bool is_starting = false;
 
     *owner = number == 0 && group > 0 ? tree_of_group(self, group) : NULL;
     if (*owner != NULL)
-        return true;
+        return verdict_of(*owner);
     if (number == 0)
-        number = tagged_number(self, pid);
+        number = tagged_number(self, pid, &is_starting);
+    if (is_starting && self->sweep_count < SWEEPS_MAX)
+        return VERDICT_UNKNOWN;
     if (number == 0)
-        return false;
+        return judge_by_age(self, pid);
     *owner = tri_map_find(&self->by_number, number);
     tri_map_put(&self->orphans, (uint64_t)pid, (void *)(uintptr_t)number);
-    return true;
-}
-
-/* Is an orphan to be left alone? Else `*owner` has ended, or is NULL when it is not known, or has
- * long been reported. */
-static bool is_spared(struct launcher_state *self, pid_t pid, struct tree **owner)
-{
-    struct tree *elder;
-    uint64_t birth = 0;
-    pid_t parent;
-
-    if (find_owner(self, pid, owner))
-        return *owner != NULL && !(*owner)->ended;
-    elder = oldest_command(self);
-    return elder != NULL && launcher_process_stat(pid, &parent, &birth) && elder->birth <= birth;
+    return verdict_of(*owner);
 }
 
 /* ---- ends ----------------------------------------------------------------------------------- */
@@ -241,10 +258,10 @@ static void report(struct launcher_state *self, struct tree *tree)
     }
 }
 
-/* Kill what is left of ending trees. Returns how many of unknown origin were killed: they count
- * for all that are ending now. A process that may not be killed (another user's by now) is let go.
- */
-static size_t kill_orphans(struct launcher_state *self)
+/* Kill what is left of ending trees. Returns how many processes of unknown origin were killed or
+ * must be looked at again: they count for all that are ending now. A process that may not be
+ * killed (another user's by now) is let go. */
+static size_t kill_orphans(struct launcher_state *self, bool *again)
 {
     pid_t *pids;
     size_t count = launcher_children_read(self->children_fd, &pids);
@@ -252,9 +269,13 @@ static size_t kill_orphans(struct launcher_state *self)
 
     for (size_t i = 0; i < count; i++) {
         struct tree *owner;
+        enum verdict verdict;
 
-        if (tri_map_find(&self->by_pid, (uint64_t)pids[i]) != NULL
-            || is_spared(self, pids[i], &owner) || kill(pids[i], SIGKILL) != 0)
+        if (tri_map_find(&self->by_pid, (uint64_t)pids[i]) != NULL)
+            continue;
+        verdict = judge(self, pids[i], &owner);
+        *again = *again || verdict == VERDICT_UNKNOWN;
+        if (verdict == VERDICT_SPARED || (verdict == VERDICT_KILLED && kill(pids[i], SIGKILL) != 0))
             continue;
         if (owner != NULL)
             owner->left++;
@@ -268,13 +289,16 @@ static size_t kill_orphans(struct launcher_state *self)
 void launcher_tree_sweep(struct launcher_state *self)
 {
     size_t strangers;
+    bool again = false;
 
     self->sweep = false;
     tri_dlist_foreach(&self->ending, node)
     {
         tri_container_of(node, struct tree, node)->left = 0;
     }
-    strangers = kill_orphans(self);
+    strangers = kill_orphans(self, &again);
+    self->sweep_at = again ? tri_clock_now_ms() + 1 : TRI_NEVER;
+    self->sweep_count = again ? self->sweep_count + 1 : 0;
     tri_dlist_foreach(&self->ending, node)
     {
         struct tree *tree = tri_container_of(node, struct tree, node);

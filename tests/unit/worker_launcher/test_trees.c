@@ -110,15 +110,36 @@ START_TEST(a_daemon_of_a_running_command_is_left_alone_until_that_command_ends)
 }
 END_TEST
 
+/* Older than what comes after it, so that age says nothing. */
+static void start_elder(void)
+{
+    lab_run_sh(&host, 1, "echo 1 > $FIFO; exec sleep 1000");
+    lab_hear();
+}
+
+START_TEST(a_child_without_environment_is_known_by_its_group)
+{
+    start_elder();
+    expect_nothing_left_of("env -i sleep 1000 & echo $!", 1);
+}
+END_TEST
+
+START_TEST(a_daemon_in_its_own_session_is_known_by_its_environment)
+{
+    start_elder();
+    expect_nothing_left_of("setsid sh -c 'sleep 1000 >/dev/null 2>&1 & echo $!'", 1);
+}
+END_TEST
+
 START_TEST(a_daemon_that_nobody_can_be_found_for_ends_with_the_last_command_older_than_it)
 {
     struct lab_result result;
     pid_t daemon;
 
-    lab_run_sh(&host, 1, "echo 1 > $FIFO; exec sleep 1000");
-    lab_hear();
+    start_elder();
     result = lab_sh(&host, "env -i setsid sh -c 'sleep 1000 >/dev/null 2>&1 & echo $!'");
     daemon = (pid_t)strtol(result.output, NULL, 10);
+    ck_assert(!lab_is_gone(daemon)); /* it might be the older one's */
     lab_result_deinit(&result);
     lab_stop(&host, 1, 0);
     result = lab_ran(&host);
@@ -239,6 +260,22 @@ START_TEST(closing_a_launcher_leaves_nothing)
 }
 END_TEST
 
+START_TEST(zygotes_hosts_and_commands_end_with_their_launcher)
+{
+    struct zoo zoo = fill_zoo();
+    int wait_status;
+
+    kill(lab_launcher.pid, SIGKILL);
+    ck_assert_int_eq(waitpid(zoo.launcher, NULL, 0), zoo.launcher);
+    /* By the end of their links or by the kernel, whichever is first. */
+    ck_assert_int_eq(waitpid(zoo.zygote, NULL, 0), zoo.zygote);
+    ck_assert_int_eq(waitpid(zoo.forked, NULL, 0), zoo.forked);
+    ck_assert_int_eq(waitpid(zoo.spawned, NULL, 0), zoo.spawned);
+    ck_assert_int_eq(waitpid(zoo.command, &wait_status, 0), zoo.command);
+    ck_assert_int_eq(wait_status, SIGKILL);
+}
+END_TEST
+
 START_TEST(after_the_launcher_was_killed_bury_leaves_nothing_and_another_can_be_opened)
 {
     struct zoo zoo = fill_zoo();
@@ -325,6 +362,9 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, what_a_host_forks_is_gone_before_the_host_is_reported);
     tcase_add_test(tcase, signals_do_nothing_to_the_launcher);
     tcase_add_test(tcase, closing_a_launcher_leaves_nothing);
+    tcase_add_test(tcase, a_child_without_environment_is_known_by_its_group);
+    tcase_add_test(tcase, a_daemon_in_its_own_session_is_known_by_its_environment);
+    tcase_add_test(tcase, zygotes_hosts_and_commands_end_with_their_launcher);
     tcase_add_test(tcase,
                    after_the_launcher_was_killed_bury_leaves_nothing_and_another_can_be_opened);
     tcase_add_test(tcase, a_worker_inside_a_command_keeps_the_name_of_the_tree_around_it);
