@@ -3,6 +3,8 @@
 #include "common/parse.h"
 #include "common/reduce.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,25 @@ static bool read_source(const struct cli *cli, struct tri_batch_options *job)
     return true;
 }
 
+/* The worker of a private run loads it, by a name that does not depend on a directory. */
+static bool read_plugin(const struct cli *cli, struct tri_batch_options *job)
+{
+    static char path[PATH_MAX];
+
+    if (cli->plugin == NULL)
+        return true;
+    if (cli->broker != NULL) {
+        cli_error("--plugin is for private runs; a daemon's worker has --plugin-dir");
+        return false;
+    }
+    if (realpath(cli->plugin, path) == NULL) {
+        cli_error("--plugin %s: %s", cli->plugin, strerror(errno));
+        return false;
+    }
+    job->plugin = path;
+    return true;
+}
+
 static bool read_task(const struct cli *cli, struct tri_batch_options *job)
 {
     static char cwd[4096];
@@ -81,6 +102,8 @@ static bool read_task(const struct cli *cli, struct tri_batch_options *job)
     }
     job->argv = cli->command.count != 0 ? cli->command.items : NULL;
     job->env = cli->env.count != 0 ? cli->env.items : NULL;
+    if (!read_plugin(cli, job))
+        return false;
     job->workdir = cli->workdir;
     if (job->workdir == NULL && cli->broker == NULL && getcwd(cwd, sizeof(cwd)) != NULL)
         job->workdir = cwd;
@@ -119,7 +142,6 @@ bool job_read(const struct cli *cli, struct tri_batch_options *job)
     job->priority = cli->priority;
     job->labels = cli->labels.count != 0 ? cli->labels.items : NULL;
     job->reducer = cli->reduce;
-    job->plugin = cli->plugin;
     job->truncate = cli->truncate;
     job->spawn = strcmp(cli->process_start, "spawn") == 0;
     job->output_bytes_max = cli->output_bytes_max;
