@@ -82,6 +82,8 @@ bool rower_item(const struct batch *batch,
     }
     if (likely(handler->argument == TRI_ANY || handler->argument == argument->type))
         return true;
+    if (argument->type == TRI_STRING && (batch->spec.flags & TRI_SPEC_LINES) != 0)
+        return tri_value_from_line(argument->bytes, handler->argument, argument, error) == TRI_OK;
     if (handler->argument == TRI_FLOAT && argument->type == TRI_INT) {
         *argument = tri_value_float((double)argument->integer);
         return true;
