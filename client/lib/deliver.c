@@ -177,6 +177,9 @@ static enum tri_status nothing(const struct tri_follow *self, struct tri_error *
 {
     if (self->state == FOLLOW_FAILED)
         return tri_fail(error, self->failure.status, "%s", self->failure.text);
+    if (self->window_bytes == 0)
+        return tri_fail(error, TRI_INVALID,
+                        "the batch was submitted detached: attach to it for its results");
     if (self->ended && tri_dlist_is_empty(&self->rows))
         return tri_fail(error, TRI_CLOSED, "the batch has ended and all its results were given");
     return TRI_EMPTY;
@@ -308,6 +311,8 @@ bool tri_follow_has_result(const struct tri_follow *self)
 void tri_follow_summary(const struct tri_follow *self, struct tri_batch_summary *summary)
 {
     *summary = self->summary;
+    if (summary->count < self->append.durable)
+        summary->count = self->append.durable;
 }
 
 enum tri_status tri_follow_reduced(struct tri_follow *self,

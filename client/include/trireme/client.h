@@ -46,7 +46,8 @@ struct tri_client_options {
     const char *name;         /* shown by the broker; NULL: host:pid */
     int connect_timeout_ms;   /* 5000: TRI_UNREACHABLE after that */
     bool insecure;            /* permit endpoints beyond loopback without keys */
-    void (*on_notice)(void *context, const char *text); /* "broker lost, waiting ..." or NULL */
+    /* Hears "the broker is lost ..."; NULL: nobody. It must not call the library. */
+    void (*on_notice)(void *context, const char *text);
     void *context;
 };
 TRI_API void tri_client_options_init(struct tri_client_options *options);
