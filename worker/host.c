@@ -5,10 +5,10 @@
 #include "common/log.h"
 #include "worker/host_crash.h"
 #include "worker/host_watch.h"
+#include "worker/oars/command.h"
 #include "worker/registry.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,6 @@ static enum tri_status host_open(struct host *host,
                                  struct tri_error *error)
 {
     enum tri_status status;
-    int out;
 
     host->setup = setup;
     pthread_mutex_init(&host->read_lock, NULL);
@@ -50,13 +49,11 @@ static enum tri_status host_open(struct host *host,
     tri_dlist_init(&host->slices);
     tri_dlist_init(&host->rowers);
     tri_dlist_init(&host->abandoned);
-    /* Reading and sending go on in different threads: each has its half of the link. */
-    out = fcntl(setup->link_fd, F_DUPFD_CLOEXEC, 3);
     host->watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (out < 0 || host->watch_fd < 0)
+    if (host->watch_fd < 0)
         return tri_fail(error, TRI_SYSTEM, "%s", strerror(errno));
-    link_init(&host->in, setup->link_fd);
-    link_init(&host->out, out);
+    link_init(&host->link, setup->link_fd);
+    command_client_init(&host->commands, setup->command_fd);
     status = map_table(host, setup->table_fd, error);
     if (status == TRI_OK && setup->plugin != NULL && setup->plugin[0] != '\0')
         status = registry_load(setup->plugin, error);

@@ -258,9 +258,12 @@ void control_receive(struct host *host, struct rower *self)
 
     if (pthread_mutex_trylock(&host->read_lock) != 0)
         return;
-    while ((status = link_receive(&host->in, false, received, &error)) == TRI_OK)
-        apply(host, self, received);
+    do {
+        status = link_receive(&host->link, false, received, &error);
+        if (status == TRI_OK)
+            apply(host, self, received);
+    } while (status == TRI_OK && !link_is_drained(&host->link));
     pthread_mutex_unlock(&host->read_lock);
-    if (status != TRI_EMPTY)
+    if (status != TRI_OK && status != TRI_EMPTY)
         end(status == TRI_CLOSED ? 0 : 1, error.text);
 }

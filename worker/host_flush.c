@@ -79,7 +79,7 @@ void host_send(struct host *host,
     enum tri_status status;
 
     pthread_mutex_lock(&host->send_lock);
-    status = link_send(&host->out, message, frames, frame_count, NULL, 0, &error);
+    status = link_send(&host->link, message, frames, frame_count, NULL, 0, &error);
     pthread_mutex_unlock(&host->send_lock);
     if (status == TRI_OK)
         return;

@@ -25,6 +25,8 @@
 #include "worker/host.h"
 #include "worker/host_table.h"
 #include "worker/link.h"
+#include "worker/oars/command.h"
+#include "worker/oars/http.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -134,7 +136,7 @@ struct rower {
     uint64_t grain;                  /* of the last grab */
     bool timed;                      /* the run's tasks are timed one by one */
 
-    bool keeps_boxes;          /* async: tasks of leases it has stepped off are still in flight */
+    bool keeps_boxes; /* async: tasks of leases it has stepped off are still in flight */
     unsigned slot_number;
     struct host_slot *slot;
     struct tri_task *task; /* process, thread: the task at hand, if slot->task != 0 */
@@ -142,6 +144,7 @@ struct rower {
     clockid_t cpu_clock;
     int wake_fd; /* eventfd: whatever it waits for, look again */
     void *signal_stack;
+    struct http_pool http;
 
     uint64_t cpu_mark; /* CPU time already accounted for */
     uint64_t switch_mark;
@@ -157,10 +160,9 @@ struct host {
     size_t table_bytes;
 
     pthread_mutex_t read_lock; /* whoever reads the link */
-    struct link in;
+    struct link link;          /* one reads, one sends at a time */
     struct link_message received;
     pthread_mutex_t send_lock;
-    struct link out;
 
     pthread_mutex_t lock;
     pthread_cond_t work; /* idle rowers without the reader's role wait for it */
@@ -175,9 +177,10 @@ struct host {
     struct tri_dlist_head abandoned;
     struct rower **slots; /* by slot number; NULL: free */
     unsigned rower_count;
-    unsigned idle_count;     /* rowers waiting for work, the reader too */
-    struct rower *reader;    /* the idle rower that polls the link; NULL: the watch does */
-    bool draining;           /* asked to be replaced: starts nothing more */
+    unsigned idle_count;  /* rowers waiting for work, the reader too */
+    struct rower *reader; /* the idle rower that polls the link; NULL: the watch does */
+    bool draining;        /* asked to be replaced: starts nothing more */
+    struct command_client commands;
     struct async_loop *loop; /* the async model's, or NULL */
 
     int watch_fd;        /* eventfd: wakes the watch */

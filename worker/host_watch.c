@@ -44,7 +44,8 @@ static bool must_drain(const struct host *host, uint64_t now)
     {
         const struct rower *rower = tri_container_of(node, struct rower, node);
 
-        if (now - rower->watched_ns >= HOST_ABANDON_NS)
+        /* One whose command is being ended comes back. */
+        if (now - rower->watched_ns >= HOST_ABANDON_NS && !atomic_load(&rower->task->winding_up))
             return !host->draining;
     }
     return false;
@@ -91,7 +92,7 @@ static void pass(struct host *host, uint64_t now)
 static void wait_until(struct host *host, uint64_t due, uint64_t now, bool active)
 {
     struct pollfd fds[2] = { { .fd = host->watch_fd, .events = POLLIN },
-                             { .fd = host->in.fd, .events = POLLIN } };
+                             { .fd = host->link.fd, .events = POLLIN } };
     struct timespec limit = { 0 };
     uint64_t count;
     bool reads;

@@ -292,10 +292,11 @@ static enum tri_status open_all(struct shell *self, struct tri_error *error)
 
 static void close_all(struct shell *self)
 {
-    /* First nothing runs any more, then the last words may leave. */
+    /* First nothing runs any more, then the last words may leave. A private broker has the same
+     * owner and needs none. */
     shell_hosts_close(self);
     launcher_close(&self->launcher);
-    shell_disconnect(self, BYE_MS);
+    shell_disconnect(self, self->options->private_fd >= 0 ? 0 : BYE_MS);
     if (self->context != NULL)
         zmq_ctx_term(self->context);
     session_destroy(&self->session);

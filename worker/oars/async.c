@@ -430,7 +430,7 @@ enum tri_status async_start(struct host *host, struct tri_error *error)
         free(self);
         return status;
     }
-    init_handles(self, host->in.fd);
+    init_handles(self, host->link.fd);
     pthread_mutex_lock(&host->lock);
     host->loop = self;
     pthread_mutex_unlock(&host->lock);

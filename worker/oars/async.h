@@ -68,6 +68,9 @@ struct async_loop {
     bool full;  /* ... and enough to be sent at once */
     bool held;  /* the watch: a coroutine does not give the loop back */
     uint64_t watched_turns;
+    uv_poll_t commands; /* the command link, once a command was run */
+    bool commands_watched;
+    struct http_thread *http; /* once something was fetched */
     pthread_mutex_t mail_lock;
     struct tri_dlist_head mail;
 };
@@ -98,6 +101,13 @@ static inline struct oar *oar_of(struct tri_task *task)
 {
     return tri_container_of(task, struct oar, task);
 }
+
+/* Task ops that talk to others (async_calls.c). */
+enum tri_status async_command(struct tri_task *task,
+                              const struct tri_command *command,
+                              uint64_t output_bytes_max,
+                              struct command_call *call);
+enum tri_status async_transfer(struct tri_task *task, struct transfer *transfer);
 
 /* ---- the loop (async.c) --------------------------------------------------------------------- */
 

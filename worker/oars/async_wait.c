@@ -205,6 +205,8 @@ const struct task_ops async_ops = {
     .sleep = async_sleep,
     .wait_fd = async_wait_fd,
     .offload = async_offload,
+    .command = async_command,
+    .transfer = async_transfer,
     .breathe = async_breathe,
     .progress = async_progress,
 };

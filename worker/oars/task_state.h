@@ -10,8 +10,8 @@
 #include "worker/oars/arena.h"
 #include "worker/task.h"
 
-struct http_call;
 struct command_call;
+struct transfer;
 
 /* How a kind of oars waits. Each returns what the tri_* function of that name does. */
 struct task_ops {
@@ -19,6 +19,13 @@ struct task_ops {
     enum tri_status (*wait_fd)(
         struct tri_task *task, int fd, short events, int timeout_ms, short *ready);
     enum tri_status (*offload)(struct tri_task *task, void (*work)(void *context), void *context);
+    /* Until the command has ended; TRI_CANCELLED when it was stopped. */
+    enum tri_status (*command)(struct tri_task *task,
+                               const struct tri_command *command,
+                               uint64_t output_bytes_max,
+                               struct command_call *call);
+    /* Until the transfer is over (transfer->code); TRI_CANCELLED when it was given up. */
+    enum tri_status (*transfer)(struct tri_task *task, struct transfer *transfer);
     void (*breathe)(struct tri_task *task); /* from tri_cancelled: let others run */
     void (*progress)(struct tri_task *task, uint64_t ppm);
 };
@@ -32,9 +39,10 @@ struct tri_task {
     uint64_t cpu_extra_ns;  /* of commands */
     struct host_slot *slot; /* async: its coroutine's, for good */
     unsigned slot_number;
-    atomic_bool stop;  /* it is to end: cancelled, or past its time */
-    bool refused;      /* accounted for already; what it gives is dropped */
-    const char *error; /* why it fails, or NULL */
+    atomic_bool stop;       /* it is to end: cancelled, or past its time */
+    atomic_bool winding_up; /* it was stopped, and waits for its command to end */
+    bool refused;           /* accounted for already; what it gives is dropped */
+    const char *error;      /* why it fails, or NULL */
     struct arena arena;
 };
 

@@ -4,12 +4,11 @@
  * clock or an atomic read-modify-write but the one that re-enters the gate. Of rowers without work
  * one reads the link, so that a task that comes alone meets the thread that runs it: no thread
  * wakes another on its way in or out. */
+#include "worker/oars/thread.h"
 #include "worker/host_control.h"
 #include "worker/host_crash.h"
 #include "worker/host_flush.h"
 #include "worker/host_lease.h"
-#include "worker/host_watch.h"
-#include "worker/oars/rower.h"
 
 #include "common/assert.h"
 #include "common/clock.h"
@@ -28,10 +27,6 @@ struct thread_rower {
     struct tri_task task;
 };
 
-extern const struct task_ops thread_ops;
-
-static void obey(struct rower *self, bool inside);
-
 /* ---- between tasks -------------------------------------------------------------------------- */
 
 static void send_own(struct rower *self)
@@ -43,7 +38,7 @@ static void send_own(struct rower *self)
     rower_account(self, &self->box->haul);
     pthread_mutex_lock(&host->lock);
     atomic_store_explicit(&self->knock, 0, memory_order_relaxed);
-    obey(self, false);
+    thread_obey_one(self, false);
     flush_take(host, self->box, &parcels);
     pthread_mutex_unlock(&host->lock);
     flush_send(host, &parcels);
@@ -73,7 +68,7 @@ static bool send_free(struct host *host)
 static void wait_for_change(struct rower *self)
 {
     struct host *host = self->host;
-    struct pollfd fds[2] = { { .fd = host->in.fd, .events = POLLIN },
+    struct pollfd fds[2] = { { .fd = host->link.fd, .events = POLLIN },
                              { .fd = self->wake_fd, .events = POLLIN } };
 
     if (host->reader != self) {
@@ -309,6 +304,7 @@ static void *thread_main(void *context)
     }
     crash_thread_deinit(&rower->signal_stack);
     arena_free(&self->task.arena);
+    http_pool_deinit(&rower->http);
     close(rower->wake_fd);
     free(self);
     return NULL;
@@ -350,103 +346,4 @@ void thread_rouse(struct host *host, const struct rower *self)
         pthread_cond_signal(&host->work);
     for (unsigned i = idle; i < wanted && host->rower_count < host->width; i++)
         spawn(host);
-}
-
-/* ---- looked after by others ----------------------------------------------------------------- */
-
-/* Under host->lock, the gate taken: the task at hand is accounted for, its oar given up. */
-static void abandon(struct rower *self, bool timeout, uint64_t now)
-{
-    struct host *host = self->host;
-
-    rower_refuse(host, self->box, self->task, timeout);
-    lease_leave(host, self);
-    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
-    host->slots[self->slot_number] = NULL;
-    host->rower_count--;
-    tri_dlist_remove(&host->rowers, &self->node);
-    tri_dlist_push_back(&host->abandoned, &self->node);
-    self->watched_ns = now;
-    rower_wake(self);
-}
-
-/* Under host->lock; what the rower has is the caller's at the moment. */
-static void obey(struct rower *self, bool inside)
-{
-    struct host *host = self->host;
-    struct lease *lease = self->lease;
-
-    if (lease == NULL || tri_rangeset_is_empty(&lease->cancelled))
-        return;
-    if (tri_rangeset_intersects(&lease->cancelled, self->next, self->end - self->next)) {
-        lease_ungrab(host, self);
-        lease_drop_cancelled(host, lease);
-    }
-    if (inside && tri_rangeset_contains(&lease->cancelled, self->task->index))
-        abandon(self, false, tri_clock_now_ns());
-}
-
-void thread_obey(struct host *host, struct rower *self)
-{
-    tri_dlist_foreach(&host->rowers, node)
-    {
-        struct rower *rower = tri_container_of(node, struct rower, node);
-
-        if (rower == self) {
-            obey(rower, false);
-        } else if (gate_take(rower)) {
-            obey(rower, true);
-            gate_give(rower);
-        } else if (rower->lease != NULL) {
-            atomic_store_explicit(&rower->knock, 1, memory_order_relaxed);
-        }
-    }
-    host_rouse(host, self);
-}
-
-/* One rower that is inside a handler since `stuck_ns` at least. */
-static void look_after(struct rower *self,
-                       uint64_t now,
-                       uint64_t stuck_ns,
-                       bool partials,
-                       struct tri_dlist_head *parcels)
-{
-    struct host *host = self->host;
-    uint64_t timeout_ns = host->batch.spec.timeout_ms * UINT64_C(1000000);
-    bool same = atomic_load_explicit(&self->slot->seq, memory_order_relaxed) == self->watched_seq;
-
-    if (stuck_ns >= HOST_FLUSH_NS && same)
-        lease_ungrab(host, self);
-    if (timeout_ns != 0 && stuck_ns >= timeout_ns && same) {
-        struct box *box = self->box;
-
-        /* The box is nobody's after this; the lease stays, for the task that still runs. */
-        abandon(self, true, now);
-        flush_take(host, box, parcels);
-    } else if (partials || self->box->haul.reducer == NULL || self->box->haul.entry_count != 0) {
-        flush_take(host, self->box, parcels);
-    }
-}
-
-void thread_watch(struct host *host, uint64_t now, bool partials, struct tri_dlist_head *parcels)
-{
-    tri_dlist_foreach(&host->rowers, node)
-    {
-        struct rower *rower = tri_container_of(node, struct rower, node);
-        uint64_t seq = atomic_load_explicit(&rower->slot->seq, memory_order_relaxed);
-
-        if (seq != rower->watched_seq
-            || atomic_load_explicit(&rower->slot->task, memory_order_relaxed) == 0) {
-            rower->watched_seq = seq;
-            rower->watched_ns = now;
-        }
-        if (gate_take(rower)) {
-            look_after(rower, now, now - rower->watched_ns, partials, parcels);
-            gate_give(rower);
-        } else if (rower->lease != NULL && (partials || host->batch.reducer == NULL)) {
-            atomic_store_explicit(&rower->knock, 1, memory_order_relaxed);
-        }
-    }
-    if (host->queued != 0)
-        host_rouse(host, NULL);
 }

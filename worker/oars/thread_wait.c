@@ -1,7 +1,6 @@
 /* How a task waits when it has a thread to itself: it blocks, on its eventfd beside whatever else.
  */
-#include "worker/oars/rower.h"
-#include "worker/oars/task_state.h"
+#include "worker/oars/thread.h"
 
 #include "common/clock.h"
 
@@ -83,5 +82,7 @@ const struct task_ops thread_ops = {
     .sleep = thread_sleep,
     .wait_fd = thread_wait_fd,
     .offload = thread_offload,
+    .command = thread_command,
+    .transfer = thread_transfer,
     .progress = thread_progress,
 };

@@ -331,23 +331,32 @@ void hosts_on_broken(struct session *self, uint64_t id, const char *why)
     hosts_kill(self, host);
 }
 
-void hosts_on_oars(struct session *self, struct host *host, const struct tri_msg_oars *message)
+void hosts_leave(struct session *self, struct host *host)
 {
-    if (message->width != 0 || host->state != HOST_SERVING)
+    if (host->state != HOST_SERVING)
         return;
-    if (message->status != TRI_OK) {
-        char reason[200];
-
-        snprintf(reason, sizeof(reason), "%.*s",
-                 (int)(message->reason.size < 190 ? message->reason.size : 190),
-                 message->reason.size != 0 ? (const char *)message->reason.data : "");
-        batches_refuse(self, host->batch, (enum tri_status)message->status, reason);
-    }
     effects_trace(self, "host.leaving host=%lu tasks=%lu", (unsigned long)host->id,
                   (unsigned long)host->outstanding);
     stop_serving(self, host, HOST_LEAVING);
     timers_set(self, &host->timer, self->now + self->options.drain_grace_ms);
     hosts_touch(self, host);
+}
+
+/* TIMEOUT: some of its oars are stuck. Any other status: it can never serve this batch. */
+void hosts_on_oars(struct session *self, struct host *host, const struct tri_msg_oars *message)
+{
+    char reason[200];
+
+    if (message->width != 0 || host->state != HOST_SERVING)
+        return;
+    if (message->status != TRI_OK && message->status != TRI_TIMEOUT) {
+        snprintf(reason, sizeof(reason), "%.*s",
+                 (int)(message->reason.size < sizeof(reason) ? message->reason.size
+                                                             : sizeof(reason) - 1),
+                 message->reason.size != 0 ? (const char *)message->reason.data : "");
+        batches_refuse(self, host->batch, (enum tri_status)message->status, reason);
+    }
+    hosts_leave(self, host);
 }
 
 void hosts_on_launcher_gone(struct session *self)

@@ -1,6 +1,5 @@
 /* parts.h - what the files of the session do for each other, a section per file. Private to
  * worker/session.
- *
  * Nothing is freed, fed or given up in the middle of a step: whoever changes a lease, a host or a
  * batch touches it, and when the step ends, session.c settles what was touched: leases, hosts,
  * batches, in that order, until nothing is touched any more.
@@ -170,6 +169,9 @@ void hosts_on_gone(struct session *self, const struct session_event *event);
 void hosts_on_stalled(struct session *self, const struct session_event *event);
 /* What it says cannot be true: kill it. */
 void hosts_on_broken(struct session *self, uint64_t host, const char *why);
+
+/* Replace it: it gets nothing more, and has drain_grace_ms for what it has. */
+void hosts_leave(struct session *self, struct host *host);
 void hosts_on_oars(struct session *self, struct host *host, const struct tri_msg_oars *message);
 void hosts_free(struct session *self, struct host *host);
 void hosts_on_launcher_gone(struct session *self);

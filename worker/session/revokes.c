@@ -131,6 +131,8 @@ void revokes_on_released(struct session *self,
     for (size_t i = 0; i < message->ranges.count; i++)
         move_range(&slice->outstanding, tri_ranges_at(message->ranges, i), &back);
     slice->host->outstanding -= back.count;
+    if (!slice->revoking)
+        hosts_leave(self, slice->host); /* nobody asked: it is about to say so itself */
     slice->host->barren = slice->revoking && back.count == 0;
     if (slice->revoke != NULL)
         move_range(&back, slice->revoke->range, &slice->revoke->given);

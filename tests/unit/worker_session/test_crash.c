@@ -202,10 +202,10 @@ START_TEST(a_host_that_wants_to_be_replaced_is_at_once_and_finishes_what_it_has)
     expect("to 1: LEASE 1 0+20");
     host_ends_task(1, 1, 0, TRI_OUTCOME_TIMEOUT);
     expect("ENDED #1 lease 10: 0 timeout (as it was)");
-    host_wants_out(1, TRI_OK, "8 oars are stuck");
-    host_gives_back(1, 1, 10, 10);
+    host_gives_back(1, 1, 10, 10); /* that nobody has asked for: it begins to leave */
     expect_host(2, "thread", 8);
     expect("to 2: LEASE 2 10+10");
+    host_wants_out(1, TRI_TIMEOUT, "8 oars are stuck");
     host_returns(1, 1, 1, 8, 1);
     expect("RESULTS #2 lease 10: 1+8");
     host_returns(1, 1, 9, 1, 1);
@@ -220,7 +220,7 @@ START_TEST(a_host_that_leaves_is_killed_after_a_while_and_its_tasks_run_again)
     thread_batch();
     lease_comes(10, 1, 0, 20);
     expect("to 1: LEASE 1 0+20");
-    host_wants_out(1, TRI_OK, "8 oars are stuck");
+    host_wants_out(1, TRI_TIMEOUT, "8 oars are stuck");
     host_gives_back(1, 1, 10, 10);
     expect_host(2, "thread", 8);
     expect("to 2: LEASE 2 10+10");
@@ -247,7 +247,7 @@ START_TEST(a_process_whose_task_does_not_stop_gets_TERM_and_then_KILL)
     host_ends_task(1, 1, 0, TRI_OUTCOME_TIMEOUT);
     expect("ENDED #1 lease 10: 0 timeout (as it was)");
     expect("to 1: LEASE 2 1+1"); /* it may be free: its next word says */
-    host_wants_out(1, TRI_OK, "stuck");
+    host_wants_out(1, TRI_TIMEOUT, "stuck");
     host_gives_back(1, 2, 1, 1);
     expect("kill 1 TERM");
     expect_host(2, "process", 1);

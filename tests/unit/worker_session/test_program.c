@@ -224,7 +224,6 @@ START_TEST(a_private_worker_ends_with_its_owner)
     count = worker_descendants(pids, TRI_COUNT_OF(pids));
     ck_assert_uint_ge(count, 1);
     close(fds[1]);
-    broker_awaits(TRI_MESSAGE_BYE, NULL);
     ck_assert_int_eq(worker_exits(), 0);
     all_die(pids, count);
     close(fds[0]);
