@@ -386,6 +386,58 @@ START_TEST(a_batch_sealed_while_the_client_was_away_takes_no_more)
 }
 END_TEST
 
+START_TEST(a_seal_whose_confirmation_was_lost_is_known_by_the_state)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_open(&s, PLENTY);
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    uint8_t hash[16];
+
+    batch_adds(&s, batch, 0, 10);
+    ck_assert_int_eq(tri_follow_seal(batch, &s.error), TRI_OK);
+    expect_appends(&s, 0, 10);
+    expect_message(&s, TRI_MESSAGE_SEAL);
+    connection_breaks(&s);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    hash_of(10, hash);
+    attached.attached.request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.count = 10;
+    attached.attached.state = TRI_BATCH_RUNNING;
+    attached.attached.hash = (struct tri_bytes){ hash, 16 };
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    broker_says(&s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    expect_nothing(&s);
+    ck_assert_int_eq(tri_follow_durable(batch, &s.error), TRI_OK);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_stopped_takes_no_more_and_keeps_its_results)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_open(&s, PLENTY);
+    struct tri_task_result result;
+    uint64_t request;
+
+    batch_adds(&s, batch, 0, 16);
+    ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
+    request = expect_message(&s, TRI_MESSAGE_APPEND)->append.request;
+    broker_run(&s, 7, 0, 0, 1);
+    broker_answers_error(&s, request, TRI_CANCELLED, 0);
+    ck_assert_int_eq(tri_follow_add(batch, &(struct tri_value){ .type = TRI_NIL }, &s.error),
+                     TRI_CLOSED);
+    ck_assert_int_eq(tri_follow_seal(batch, &s.error), TRI_CLOSED);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    broker_ends(&s, 7, 16, 1);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_CLOSED);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_lost_submit_is_sent_again_unchanged)
 {
     struct story s = story_up();
@@ -451,6 +503,8 @@ int main(void)
     tcase_add_test(tcase, busy_to_an_append_is_resolved_by_asking_where_the_broker_stands);
     tcase_add_test(tcase, a_conflict_that_stays_after_asking_is_final);
     tcase_add_test(tcase, a_batch_sealed_while_the_client_was_away_takes_no_more);
+    tcase_add_test(tcase, a_seal_whose_confirmation_was_lost_is_known_by_the_state);
+    tcase_add_test(tcase, a_batch_that_is_stopped_takes_no_more_and_keeps_its_results);
     tcase_add_test(tcase, a_lost_submit_is_sent_again_unchanged);
     tcase_add_test(tcase, a_submit_without_a_broker_is_unreachable_in_the_end);
     return unit_run("client append", tcase);

@@ -611,6 +611,86 @@ START_TEST(any_dealing_of_runs_to_rows_is_given_exactly_once_in_order)
 }
 END_TEST
 
+/* ---- bytes that no broker sends ------------------------------------------------------------- */
+
+static void spoil(struct tri_buffer *bytes, struct tri_prng *prng)
+{
+    uint64_t changes = tri_prng_below(prng, 4);
+
+    for (uint64_t i = 0; i < changes && bytes->size != 0; i++)
+        bytes->data[tri_prng_below(prng, bytes->size)] = (uint8_t)tri_prng_next(prng);
+    if (tri_prng_below(prng, 8) == 0)
+        bytes->size = tri_prng_below(prng, bytes->size + 1);
+}
+
+/* Frames of exactly their size, so that one byte too far is noticed. */
+static void hand_over(struct story *s, const struct tri_buffer *head, const struct tri_buffer *body)
+{
+    uint8_t *exact = malloc(head->size + 1);
+    uint8_t *token = malloc(body->size + 1);
+    struct tri_bytes frame = { exact + 1, head->size };
+    struct tri_bytes bytes = { token + 1, body->size };
+    bool taken;
+
+    memcpy(exact + 1, head->data, head->size);
+    memcpy(token + 1, body->data, body->size);
+    ck_assert_int_eq(
+        tri_session_receive(s->session, s->now, frame, &bytes, token, &taken, &s->error), TRI_OK);
+    if (taken)
+        s->kept++;
+    else
+        free(token);
+    free(exact);
+}
+
+static void spoiled_row(struct story *s, struct tri_prng *prng, uint64_t row)
+{
+    struct tri_range runs[] = { { row * 100, 10 }, { row * 100 + 20, 1 }, { row * 100 + 30, 5 } };
+    struct tri_rec_result head = { .runs = tri_ranges_of(runs, 3), .model = TRI_MODEL_THREAD };
+    struct tri_message message = { .type = TRI_MESSAGE_ROW };
+    struct tri_chunk_builder builder = { 0 };
+    struct tri_buffer frame = { 0 };
+    struct tri_buffer body = { 0 };
+
+    for (int i = 0; i < 16; i++) {
+        tri_pack_int(&builder.blob, i * 1000);
+        tri_chunk_builder_close_value(&builder);
+    }
+    tri_result_encode(&builder, &head, &body);
+    message.row.number = 7;
+    message.row.generation = 1 + tri_prng_below(prng, 2);
+    message.row.row = row;
+    message.row.kind = tri_prng_below(prng, 8) == 0 ? tri_prng_below(prng, 3) : 0;
+    message.row.ranges = tri_ranges_of(runs, tri_prng_below(prng, 4));
+    tri_message_encode(&message, &frame);
+    spoil(&frame, prng);
+    spoil(&body, prng);
+    hand_over(s, &frame, &body);
+    tri_buffer_deinit(&frame);
+    tri_buffer_deinit(&body);
+    tri_chunk_builder_deinit(&builder);
+}
+
+START_TEST(spoiled_rows_harm_nothing)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct story s = story_up();
+        struct tri_follow *batch = batch_range(&s, 1000000, seed % 2 == 0);
+        struct tri_task_result result;
+        struct tri_prng prng;
+
+        tri_prng_init(&prng, seed);
+        for (uint64_t row = 0; row < 40; row++) {
+            spoiled_row(&s, &prng, row);
+            while (tri_follow_next(batch, s.now, &result, &s.error) == TRI_OK)
+                ck_assert_ptr_nonnull(result.outcome_text);
+            story_perform(&s);
+        }
+        story_end(&s);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("rows");
@@ -640,5 +720,6 @@ int main(void)
     tcase_add_test(tcase, partials_are_merged_once_each_and_acknowledged);
     tcase_add_test(tcase, a_batch_without_a_reducer_has_no_reduced_value);
     tcase_add_test(tcase, any_dealing_of_runs_to_rows_is_given_exactly_once_in_order);
+    tcase_add_test(tcase, spoiled_rows_harm_nothing);
     return unit_run("client rows", tcase);
 }
