@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -198,6 +199,97 @@ static enum tri_status steps(struct tri_task *task,
     return hold(task, argument, out);
 }
 
+static enum tri_status cat(struct tri_task *task,
+                           const struct tri_value *argument,
+                           struct tri_result *out)
+{
+    char path[256];
+    struct tri_value content = { .type = TRI_STRING };
+    enum tri_status status;
+
+    snprintf(path, sizeof(path), "%.*s", (int)argument->bytes.size,
+             (const char *)argument->bytes.data);
+    status = tri_read_file(task, path, &content.bytes);
+    return status != TRI_OK ? status : tri_result_borrow(out, &content);
+}
+
+static enum tri_status put(struct tri_task *task,
+                           const struct tri_value *argument,
+                           struct tri_result *out)
+{
+    char path[256];
+
+    (void)out;
+    snprintf(path, sizeof(path), "%.*s", (int)argument->bytes.size,
+             (const char *)argument->bytes.data);
+    return tri_write_file(task, path, (struct tri_bytes){ (const uint8_t *)"new", 3 });
+}
+
+static void add_1000(void *context)
+{
+    *(int64_t *)context += 1000;
+}
+
+static enum tri_status offload(struct tri_task *task,
+                               const struct tri_value *argument,
+                               struct tri_result *out)
+{
+    int64_t number = argument->integer;
+    enum tri_status status = tri_offload(task, add_1000, &number);
+
+    return status != TRI_OK ? status : tri_result_integer(out, number);
+}
+
+static enum tri_status wait_50(struct tri_task *task,
+                               const struct tri_value *argument,
+                               struct tri_result *out)
+{
+    (void)argument;
+    return tri_result_integer(out, tri_wait_fd(task, hold_fd, POLLIN, 50, NULL));
+}
+
+static enum tri_status get(struct tri_task *task,
+                           const struct tri_value *argument,
+                           struct tri_result *out)
+{
+    struct tri_http_request request = { .url = argument->bytes, .response_bytes_max = 900 };
+    struct tri_http_response response;
+    enum tri_status status = tri_http(task, &request, &response);
+    char text[1000];
+    int size;
+
+    if (status != TRI_OK)
+        return status;
+    size = snprintf(text, sizeof(text), "%ld %.*s", response.status, (int)response.body.size,
+                    (const char *)response.body.data);
+    return tri_result_bytes(task, out, TRI_STRING, text, (size_t)size);
+}
+
+static enum tri_status command_run(struct tri_task *task,
+                                   const struct tri_value *argument,
+                                   struct tri_result *out)
+{
+    char word[64];
+    const char *argv[] = { "say", word, NULL };
+    struct tri_command command = { .argv = argv,
+                                   .input = { (const uint8_t *)"input", 5 },
+                                   .output_bytes_max = 1000 };
+    struct tri_command_result result;
+    enum tri_status status;
+    char text[256];
+    int size;
+
+    snprintf(word, sizeof(word), "%.*s", (int)argument->bytes.size,
+             (const char *)argument->bytes.data);
+    status = tri_run_command(task, &command, &result);
+    if (status != TRI_OK)
+        return status;
+    size = snprintf(text, sizeof(text), "exit %d signal %d: %.*s, %.*s", result.exit_code,
+                    result.signal, (int)result.output.size, (const char *)result.output.data,
+                    (int)result.error.size, (const char *)result.error.data);
+    return tri_result_bytes(task, out, TRI_STRING, text, (size_t)size);
+}
+
 static const struct tri_handler handlers[] = {
     { HANDLER, .name = "echo", .run = echo },
     { HANDLER, .name = "square", .run = square, .argument = TRI_INT },
@@ -213,6 +305,12 @@ static const struct tri_handler handlers[] = {
     { HANDLER, .name = "spin", .run = spin, .argument = TRI_INT },
     { HANDLER, .name = "crash", .run = crash, .argument = TRI_INT },
     { HANDLER, .name = "crash.later", .run = crash_later, .argument = TRI_INT },
+    { HANDLER, .name = "cat", .run = cat, .argument = TRI_STRING, .waits = true },
+    { HANDLER, .name = "put", .run = put, .argument = TRI_STRING, .waits = true },
+    { HANDLER, .name = "offload", .run = offload, .argument = TRI_INT, .waits = true },
+    { HANDLER, .name = "wait.50", .run = wait_50, .waits = true },
+    { HANDLER, .name = "get", .run = get, .argument = TRI_STRING, .waits = true },
+    { HANDLER, .name = "command.run", .run = command_run, .argument = TRI_STRING },
     { HANDLER, .name = "steps", .run = steps, .argument = TRI_INT },
 };
 

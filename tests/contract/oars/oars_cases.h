@@ -8,5 +8,6 @@ TCase *results_case(void);
 TCase *failures_case(void);
 TCase *stopping_case(void);
 TCase *crashes_case(void);
+TCase *calls_case(void);
 
 #endif

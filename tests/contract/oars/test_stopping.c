@@ -281,8 +281,8 @@ START_TEST(cancelling_some_tasks_leaves_the_others)
     fake_open(&fake, &(struct fake_options){ .handler = "hold", .width = 1, .first = -1 }, 1000);
     lease = fake_lease(&fake, 0, 1000);
     fake_expect_begun(1);
-    fake_cancel(&fake, lease, 0, 1);
     fake_cancel(&fake, lease, 300, 400);
+    fake_cancel(&fake, lease, 0, 1);
     forget_open(&fake, 0, 1);
     forget_open(&fake, 300, 400);
     fake_finish(&fake);
