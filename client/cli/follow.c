@@ -39,6 +39,14 @@ static enum tri_status add(struct follow *self, struct tri_error *error)
     return tri_batch_add(self->batch, &self->pending, error);
 }
 
+/* The batch was halted or cancelled: it takes no more, what it has still comes. */
+static int stop_feeding(struct follow *self)
+{
+    source_close(&self->source);
+    self->starved = false;
+    return self->feed_only ? CLI_HALTED : GO_ON;
+}
+
 /* The source has ended: everything must be on its way before the seal, which waits. */
 static int seal(struct follow *self, bool *busy)
 {
@@ -52,6 +60,8 @@ static int seal(struct follow *self, bool *busy)
         status = tri_batch_seal(self->batch, &error);
     if (status == TRI_BUSY)
         return GO_ON;
+    if (status == TRI_CLOSED)
+        return stop_feeding(self);
     if (status != TRI_OK)
         return fail(self, &error);
     source_close(&self->source);
@@ -67,13 +77,18 @@ static int feed(struct follow *self, bool *busy)
     for (int i = 0; i < FEED_AT_ONCE; i++) {
         enum tri_status status = TRI_OK;
 
-        if (!self->has_pending)
+        if (!self->has_pending) {
             status = source_next(self->source, &self->pending, &error);
+            if (status == TRI_OK && self->resume != NULL && resume_skip(self->resume))
+                continue;
+        }
         if (status == TRI_CLOSED)
             return seal(self, busy);
         if (status == TRI_EMPTY) {
             self->starved = true;
             status = tri_batch_flush(self->batch, &error);
+            if (status == TRI_CLOSED)
+                return stop_feeding(self);
             return status == TRI_OK || status == TRI_BUSY ? GO_ON : fail(self, &error);
         }
         if (status != TRI_OK) {
@@ -86,6 +101,8 @@ static int feed(struct follow *self, bool *busy)
             *busy = true;
             return GO_ON;
         }
+        if (status == TRI_CLOSED)
+            return stop_feeding(self);
         if (status != TRI_OK) {
             tri_client_cancel(self->client, tri_batch_number(self->batch), NULL, 0, NULL, NULL);
             return fail(self, &error);
@@ -112,6 +129,11 @@ static int drain(struct follow *self, size_t *count)
             return fail(self, &error);
         if (self->output == NULL)
             continue;
+        if (self->resume != NULL) {
+            result.index = resume_position(self->resume, result.index);
+            if (resume_keep(self->resume, &result) != TRI_OK)
+                return CLI_INTERNAL;
+        }
         if (result.outcome != 0)
             progress_clear(&self->progress);
         if (output_result(self->output, &result) != TRI_OK)

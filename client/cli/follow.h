@@ -6,6 +6,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
+#include "client/cli/resume.h"
 #include "client/cli/source.h"
 
 struct follow {
@@ -14,6 +15,7 @@ struct follow {
     struct tri_batch *batch;
     struct source *source; /* NULL: nothing more to feed */
     struct output *output; /* NULL: results are not shown */
+    struct resume *resume; /* or NULL */
     bool feed_only;        /* submit: end when sealed */
     bool is_private;
     int signal_fd;

@@ -45,12 +45,17 @@ static bool read_source(const struct cli *cli, struct tri_batch_options *job)
         cli_error("give one source: --each-line, --from-json, --range or ::: VALUES");
         return false;
     }
+    if (cli->resume != NULL && cli->reduce != NULL) {
+        cli_error("--resume keeps results, --reduce has none: give one of them");
+        return false;
+    }
     if (cli->range != NULL) {
         if (tri_parse_range(cli->range, &span, &error) != TRI_OK) {
             cli_error("--range: %s", error.text);
             return false;
         }
-        job->range = true;
+        /* Only the tasks that are missing are submitted then: as items. */
+        job->range = cli->resume == NULL;
         job->range_first = span.first;
         job->range_step = span.step;
         job->range_count = span.count;

@@ -116,6 +116,7 @@ static const struct cli_verb *find_verb(const char *name)
 int main(int argc, char **argv)
 {
     struct cli cli;
+    int status;
 
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
@@ -145,5 +146,7 @@ int main(int argc, char **argv)
     }
     if (!settings_complete(&cli))
         return CLI_USAGE;
-    return cli.verb->run(&cli);
+    status = cli.verb->run(&cli);
+    option_free(&cli);
+    return status;
 }

@@ -248,6 +248,17 @@ bool option_parse(struct cli *cli, int argc, char **argv)
     return true;
 }
 
+void option_free(struct cli *cli)
+{
+    struct cli_list *lists[] = { &cli->values, &cli->command, &cli->env, &cli->labels,
+                                 &cli->operands };
+
+    for (size_t i = 0; i < TRI_COUNT_OF(lists); i++) {
+        free(lists[i]->items);
+        *lists[i] = (struct cli_list){ 0 };
+    }
+}
+
 static void print_option(const struct option *option)
 {
     char left[64];

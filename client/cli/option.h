@@ -8,6 +8,9 @@
  * Returns false for a usage error. */
 bool option_parse(struct cli *cli, int argc, char **argv);
 
+/* Free the lists. */
+void option_free(struct cli *cli);
+
 /* `trireme VERB --help` on stdout. */
 void option_print_help(const struct cli_verb *verb);
 

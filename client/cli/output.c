@@ -1,5 +1,6 @@
 #include "client/cli/output.h"
 
+#include "client/cli/result_json.h"
 #include "client/cli/summary.h"
 #include "common/json.h"
 #include "common/types.h"
@@ -115,48 +116,6 @@ static void text_result(struct output *self, const struct tri_task_result *resul
     tri_buffer_append(&self->err, "\n", 1);
 }
 
-static void json_value(struct tri_buffer *out, const struct tri_task_result *result)
-{
-    size_t start = out->size;
-
-    if (result->packed.size == 0) {
-        tri_json_raw(out, "null");
-    } else if (tri_value_to_json(&result->value, out, NULL) != TRI_OK) {
-        out->size = start;
-        tri_json_raw(out, "null");
-    }
-}
-
-static void json_result(struct output *self, const struct tri_task_result *result)
-{
-    struct tri_buffer *out = &self->out;
-
-    tri_json_raw(out, "{\"index\":");
-    tri_json_uint(out, result->index);
-    tri_json_raw(out, ",\"status\":\"");
-    tri_json_raw(out, result->outcome_text);
-    tri_json_raw(out, "\",\"value\":");
-    json_value(out, result);
-    tri_json_raw(out, ",\"error\":");
-    if (result->outcome == TRI_OUTCOME_OK)
-        tri_json_raw(out, "null");
-    else
-        tri_json_bytes(out, result->error);
-    tri_json_raw(out, ",\"attempts\":");
-    tri_json_uint(out, result->attempts);
-    tri_json_raw(out, ",\"model\":\"");
-    tri_json_raw(out, result->model);
-    tri_json_raw(out, "\",\"worker\":");
-    tri_json_bytes(out, result->worker);
-    tri_json_raw(out, ",\"wall_us\":");
-    tri_json_uint(out, result->wall_us);
-    tri_json_raw(out, ",\"cpu_us\":");
-    tri_json_uint(out, result->cpu_us);
-    tri_json_raw(out, ",\"sampled\":");
-    tri_json_bool(out, result->sampled);
-    tri_json_raw(out, "}");
-}
-
 static void log_result(FILE *log, const struct tri_task_result *result)
 {
     fprintf(log, "%llu\t%s\t%llu\t%s\t%.*s\t%llu\t%llu\t", (unsigned long long)result->index,
@@ -180,12 +139,12 @@ enum tri_status output_result(struct output *self, const struct tri_task_result 
         text_result(self, result);
         break;
     case CLI_JSONL:
-        json_result(self, result);
+        result_json(&self->out, result);
         tri_json_raw(&self->out, "\n");
         break;
     case CLI_JSON:
         tri_json_raw(&self->out, self->written > 0 ? ",\n" : "\n");
-        json_result(self, result);
+        result_json(&self->out, result);
         break;
     case CLI_QUIET:
         break;

@@ -1,6 +1,7 @@
 #include "client/cli/source.h"
 
 #include "common/assert.h"
+#include "common/parse.h"
 #include "common/value.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@
 struct source {
     const struct cli_list *values; /* ::: */
     size_t next_value;
+    bool is_range; /* --range with --resume: the integers one by one */
+    struct tri_span span;
+    uint64_t next_integer;
     int fd;
     const char *name;
     char separator;
@@ -37,7 +41,9 @@ struct source *source_open(const struct cli *cli)
     self->separator = cli->null_separated ? '\0' : '\n';
     self->json = cli->from_json != NULL;
     self->name = "stdin";
-    if (cli->has_values) {
+    if (cli->range != NULL) {
+        self->is_range = tri_parse_range(cli->range, &self->span, NULL) == TRI_OK;
+    } else if (cli->has_values) {
         self->values = &cli->values;
     } else if (path == NULL || strcmp(path, "-") == 0) {
         self->fd = dup(STDIN_FILENO);
@@ -45,7 +51,7 @@ struct source *source_open(const struct cli *cli)
         self->fd = open(path, O_RDONLY | O_CLOEXEC);
         self->name = path;
     }
-    if (self->values == NULL && self->fd < 0) {
+    if (!self->is_range && self->values == NULL && self->fd < 0) {
         cli_error("cannot read %s: %s", self->name, strerror(errno));
         source_close(&self);
     }
@@ -163,6 +169,13 @@ enum tri_status source_next(struct source *self, struct tri_value *value, struct
     struct tri_bytes line;
     enum tri_status status;
 
+    if (self->is_range) {
+        if (self->next_integer == self->span.count)
+            return TRI_CLOSED;
+        *value = tri_value_int((int64_t)((uint64_t)self->span.first
+                                         + self->next_integer++ * (uint64_t)self->span.step));
+        return TRI_OK;
+    }
     if (self->values != NULL) {
         const char *word;
 

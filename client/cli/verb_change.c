@@ -1,5 +1,6 @@
 /* verb_change.c - cancel, retry, forget: one request per batch, one line per answer. */
 #include "client/cli/cli.h"
+#include "client/cli/option.h"
 #include "client/cli/select.h"
 
 #include <stdio.h>
@@ -75,7 +76,7 @@ int verb_cancel(struct cli *cli)
 int verb_retry(struct cli *cli)
 {
     if (cli->failed && cli->operands.count == 0)
-        cli->operands = (struct cli_list){ .items = (const char *[]){ "all", NULL }, .count = 1 };
+        cli_list_add(&cli->operands, "all");
     return change_all(cli, retry, "retried", true);
 }
 

@@ -41,7 +41,19 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
     if (tri_batch_is_waiting_for_workers(follow->batch))
         cli_error("batch %llu is queued: no worker that offers %s is connected now",
                   (unsigned long long)output.number, job->handler);
+    if (follow->cli->resume != NULL) {
+        follow->resume = resume_open(follow->cli->resume, &output);
+        if (follow->resume == NULL) {
+            tri_client_cancel(follow->client, output.number, NULL, 0, NULL, NULL);
+            output_close(&output);
+            return CLI_USAGE;
+        }
+        if (resume_count(follow->resume) > 0)
+            cli_error("%s: %llu results of an earlier run", follow->cli->resume,
+                      (unsigned long long)resume_count(follow->resume));
+    }
     status = follow_run(follow);
+    resume_close(&follow->resume);
     if (status == CLI_OK)
         status = finish(follow);
     else if (status != CLI_STDOUT_CLOSED)
