@@ -231,7 +231,7 @@ void batch_set_feeder(struct engine *engine, struct batch *self, struct session 
         self->unfed_at = engine->now;
         tri_dlist_push_back(&engine->unfed_batches, &self->unfed);
     }
-    if (session != NULL && tri_dlist_is_linked(&self->unfed))
+    if ((session != NULL || self->sealed) && tri_dlist_is_linked(&self->unfed))
         tri_dlist_remove(&engine->unfed_batches, &self->unfed);
 }
 
@@ -259,7 +259,6 @@ void batch_expire_unfed(struct engine *engine)
 
         if (engine->now - batch->unfed_at < engine->options.limits.open_grace_ms)
             break;
-        tri_dlist_remove(&engine->unfed_batches, &batch->unfed);
         out_trace(&engine->out, "batch.sealed batch=%llu why=client_lost",
                   (unsigned long long)batch->number);
         batch_seal(engine, batch, "client_lost");

@@ -122,14 +122,13 @@ static void add_entries_row(struct engine *engine,
 
 void bury_tasks(struct engine *engine,
                 struct batch *batch,
-                const struct tri_rec_entry *entry,
-                const struct tri_rangeset *tasks)
+                struct tri_bytes worker,
+                const struct tri_rangeset *tasks,
+                const struct tri_buffer *entries)
 {
-    struct tri_buffer list = { 0 };
+    struct tri_list list = tri_list_of(entries, tri_rangeset_count(tasks));
 
-    tri_record_encode(TRI_RECORD_ENTRY, entry, &list);
-    add_entries_row(engine, batch, entry->worker, tasks, tri_list_of(&list, 1), false);
-    tri_buffer_deinit(&list);
+    add_entries_row(engine, batch, worker, tasks, list, false);
 }
 
 static void bury(struct engine *engine,

@@ -115,15 +115,16 @@ void feed(struct engine *engine, struct worker *worker)
 
     while (appetite(engine, worker) != WORKER_FULL && count < PASSED_MAX) {
         struct batch *batch = fair_pick(worker);
+        bool passes;
 
         if (batch == NULL)
             break;
-        if (serve(engine, worker, batch) == PASSED) {
-            fair_unlink(batch);
-            passed[count++] = batch;
-        } else if (!batch_is_ready(engine, batch)) {
-            fair_unlink(batch);
-        }
+        passes = serve(engine, worker, batch) == PASSED;
+        if (!passes && batch_is_ready(engine, batch))
+            continue;
+        fair_unlink(batch);
+        if (passes && batch_is_ready(engine, batch))
+            passed[count++] = batch; /* for this worker only */
     }
     while (count != 0)
         fair_show(passed[--count]);

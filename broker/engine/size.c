@@ -54,7 +54,10 @@ static uint64_t ahead(const struct engine *engine, const struct berth *berth)
     uint64_t task_ns = berth_task_ns(berth);
     /* More comes to an open batch: what is there now is not its tail. */
     uint64_t parts = berth->batch->sealed ? 2 : 1;
-    uint64_t share = ceil_part(berth->batch->pending, berth->width, parts * eligible_oars(berth));
+    /* Workers that have been asked come first: their oars may be free. */
+    uint64_t pending =
+        berth->batch->pending - least(berth->batch->pending, berth->batch->asked_oars);
+    uint64_t share = ceil_part(pending, berth->width, parts * eligible_oars(berth));
     double count;
 
     if (worker->queue_ns >= target / 2)

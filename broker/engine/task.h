@@ -8,6 +8,7 @@
 #define ENGINE_TASK_H
 
 #include "broker/engine/grade.h"
+#include "common/buffer.h"
 #include "common/proto/message.h"
 
 struct engine;
@@ -66,11 +67,15 @@ void on_retry(struct engine *engine, struct session *session, const struct tri_m
 void on_cancel(struct engine *engine, struct session *session, const struct tri_msg_cancel *cancel);
 void on_forget(struct engine *engine, struct session *session, const struct tri_msg_forget *forget);
 
-/* Tasks that ended as `entry` says have no try left: they are dead and reported. */
+/* ENTRIES in one row at most (record_table.h). */
+#define ENTRIES_MAX 65536
+
+/* Tasks without a try left are dead and reported; `entries` holds one encoded ENTRY for each. */
 void bury_tasks(struct engine *engine,
                 struct batch *batch,
-                const struct tri_rec_entry *entry,
-                const struct tri_rangeset *tasks);
+                struct tri_bytes worker,
+                const struct tri_rangeset *tasks,
+                const struct tri_buffer *entries);
 
 void on_submit(struct engine *engine, struct session *session, const struct tri_msg_submit *submit);
 

@@ -140,8 +140,10 @@ static void apply_send(struct scenario *s,
                 s->batches[i].number = message.accepted.number;
     if (message.type == TRI_MESSAGE_ATTACHED && message.attached.hash.size == 16)
         memcpy(s->attached_hash, message.attached.hash.data, 16);
-    if (message.type == TRI_MESSAGE_APPENDED)
+    if (message.type == TRI_MESSAGE_APPENDED) {
         s->credit_bytes = message.appended.append_bytes_max;
+        s->appended_count = message.appended.count;
+    }
     if (message.type == TRI_MESSAGE_LEASE)
         hold(peer, &message.lease);
     if (message.type == TRI_MESSAGE_CANCEL_LEASE)
@@ -195,7 +197,7 @@ static void apply(struct scenario *s, const struct effect *effect, uint64_t *bat
         break;
     case EFFECT_GET:
         ck_assert(has_row(s, &effect->get));
-        s->gets[s->get_count++ % 64] = effect->get.key;
+        s->get_keys[s->get_count++ % 64] = effect->get;
         break;
     case EFFECT_SEND:
         mix(s, effect->send.frame.data, effect->send.frame.size);

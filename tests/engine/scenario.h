@@ -92,9 +92,10 @@ struct scenario {
     struct tri_buffer trace;
     struct tri_buffer history; /* every line sent, as "w1 LEASE b1 0+2\n" */
     uint64_t hash;             /* over every effect, for determinism */
-    uint64_t gets[64];
-    size_t get_count;
+    struct store_key get_keys[64];
+    size_t get_count;          /* GETs so far */
     uint8_t attached_hash[16]; /* of the last ATTACHED */
+    uint64_t appended_count;   /* of the last APPENDED */
     uint64_t credit_bytes;     /* append_bytes_max, as last told */
 };
 

@@ -16,10 +16,10 @@ START_TEST(free_oars_are_filled_first_and_split_between_workers)
     expect(&s, "w2", "BATCH b1");
     worker_mans(&s, "w1", "b1", 2);
     expect(&s, "w1", "LEASE b1 0+2");
-    expect(&s, "w1", "LEASE b1 2+2"); /* length unknown: as many again */
+    expect(&s, "w1", "LEASE b1 2+1"); /* half of its share of what w2 leaves */
     worker_mans(&s, "w2", "b1", 2);
-    expect(&s, "w2", "LEASE b1 4+2");
-    expect(&s, "w2", "LEASE b1 6+1"); /* half of its share of what is left */
+    expect(&s, "w2", "LEASE b1 3+2");
+    expect(&s, "w2", "LEASE b1 5+1");
 }
 END_TEST
 

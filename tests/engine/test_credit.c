@@ -1,0 +1,277 @@
+/* Room for results: windows, reserves, memory. */
+#include "tests/engine/story.h"
+
+#define SECOND UINT64_C(1000000000)
+
+/* What a lease reserves beside its values, and what it reserves for each task at first. */
+#define ROW 512
+#define TASK 64
+
+static void submit(uint64_t count, uint64_t window_bytes)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_submits_with(&s, "c1", "b1", count, window_bytes, &spec);
+    expect(&s, "c1", "ACCEPTED b1 %d", (int)count);
+}
+
+START_TEST(what_is_leased_is_reserved_in_the_window_of_the_owner)
+{
+    client_and_worker(&s, 8);
+    submit(8, ROW + TASK * 3);
+    expect(&s, "w1", "LEASE b1 0+3"); /* 64 bytes a task at first */
+}
+END_TEST
+
+START_TEST(an_acknowledged_row_makes_room_and_is_deleted)
+{
+    client_and_worker(&s, 8);
+    submit(4, ROW + TASK * 3);
+    expect(&s, "w1", "LEASE b1 0+3");
+    worker_returns_in(&s, "w1", "b1", 0, 3, 40, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+3");
+    expect(&s, "w1", "LEASE b1 3+1"); /* the oldest, on its reserve */
+    expect_row(&s, STORE_ROW, "b1", 0);
+    client_acks(&s, "c1", "b1", 0);
+    expect_no_row(&s, STORE_ROW, "b1", 0);
+    expect_row(&s, STORE_BATCH, "b1", 0);
+}
+END_TEST
+
+START_TEST(the_oldest_undone_task_is_always_leased_once)
+{
+    client_and_worker(&s, 8);
+    submit(20, ROW + TASK * 3);
+    expect(&s, "w1", "LEASE b1 0+3");
+    worker_returns_in(&s, "w1", "b1", 1, 2, 300, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 1+2"); /* larger than the window; it had been promised */
+    worker_returns_in(&s, "w1", "b1", 0, 1, 300, SECOND);
+    expect(&s, "c1", "ROW b1 #1 values 0+1");
+    expect(&s, "w1", "LEASE b1 3+1"); /* the oldest, on the reserve */
+    worker_returns_in(&s, "w1", "b1", 3, 1, 300, SECOND);
+    expect(&s, "c1", "ROW b1 #2 values 3+1");
+    /* The client takes nothing: the reserve is used up, memory holds. */
+    expect_nothing_else(&s);
+    client_acks(&s, "c1", "b1", 2);
+    expect(&s, "w1", "LEASE b1 4+1");
+}
+END_TEST
+
+START_TEST(ordered_output_cannot_deadlock_on_a_full_window)
+{
+    client_and_worker(&s, 4);
+    submit(12, ROW + TASK * 4);
+    expect(&s, "w1", "LEASE b1 0+4");
+    /* Task 0 is slow; the others fill the window, and their client can print none of them. */
+    worker_returns_in(&s, "w1", "b1", 1, 3, 100, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 1+3");
+    expect_nothing_else(&s);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    expect(&s, "c1", "ROW b1 #1 entries 0+1");
+    expect(&s, "w1", "LEASE b1 4+1");
+    client_acks(&s, "c1", "b1", 0);
+    ignore(&s, "w1");
+    client_acks(&s, "c1", "b1", 1);
+    ignore(&s, "w1");
+    worker_returns_in(&s, "w1", "b1", 4, 1, 100, SECOND);
+    expect(&s, "c1", "ROW b1 #2 values 4+1");
+    ignore(&s, "w1");
+}
+END_TEST
+
+START_TEST(a_worker_that_needs_more_room_gets_it_when_there_is_any)
+{
+    client_and_worker(&s, 2);
+    submit(2, 5000);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_wants(&s, "w1", "b1", 0, 500);
+    expect_prompt(&s, "w1", "CREDIT b1 0+2 bytes=500");
+}
+END_TEST
+
+START_TEST(a_worker_that_needs_more_room_waits_for_acknowledgements)
+{
+    client_and_worker(&s, 3);
+    submit(8, 2 * (ROW + TASK * 3));
+    expect(&s, "w1", "LEASE b1 0+3");
+    expect(&s, "w1", "LEASE b1 3+3");
+    worker_returns_in(&s, "w1", "b1", 0, 2, 60, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+2");
+    ignore(&s, "w1");
+    worker_wants(&s, "w1", "b1", 4, 400);
+    expect_nothing_else(&s); /* task 2 is older, and its lease has not asked */
+    client_acks(&s, "c1", "b1", 0);
+    ignore(&s, "w1");
+    worker_returns_in(&s, "w1", "b1", 2, 1, 10, SECOND);
+    ignore(&s, "c1");
+    ck_assert(was_ever_sent(&s, "w1", "CREDIT b1 3+3 bytes=400"));
+    ignore(&s, "w1");
+}
+END_TEST
+
+START_TEST(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window)
+{
+    client_and_worker(&s, 2);
+    submit(2, ROW + TASK * 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_wants(&s, "w1", "b1", 0, 5000);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
+    worker_wants(&s, "w1", "b1", 0, 5000); /* the reserve is in use until its row is taken */
+    expect_nothing_else(&s);
+    worker_returns_in(&s, "w1", "b1", 0, 1, 4000, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    worker_wants(&s, "w1", "b1", 1, 5000);
+    expect_nothing_else(&s);
+    client_acks(&s, "c1", "b1", 0);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
+}
+END_TEST
+
+START_TEST(the_reservation_follows_the_mean_of_the_results)
+{
+    client_and_worker(&s, 4);
+    submit(40, 12000);
+    expect(&s, "w1", "LEASE b1 0+4");
+    expect(&s, "w1", "LEASE b1 4+4");
+    worker_returns_in(&s, "w1", "b1", 0, 4, 1000, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+4");
+    worker_returns_in(&s, "w1", "b1", 4, 4, 1000, SECOND);
+    expect(&s, "c1", "ROW b1 #1 values 4+4");
+    expect(&s, "w1", "LEASE b1 8+2"); /* 1.25 kB each in what is left */
+    client_acks(&s, "c1", "b1", 0);
+    expect(&s, "w1", "LEASE b1 10+2");
+}
+END_TEST
+
+START_TEST(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap)
+{
+    struct engine_options options = scenario_options();
+    struct scenario_spec spec = { 0 };
+
+    options.limits.memory_bytes_max = 2000;
+    story_with(&options);
+    client_and_worker(&s, 4);
+    client_submits_with(&s, "c1", "b1", 100, 0, &spec);
+    expect(&s, "c1", "ACCEPTED b1 100");
+    ignore(&s, "w1");
+    worker_returns_everything(&s, "w1", SECOND);
+    ignore(&s, "w1");
+    expect_trace(&s, "batch.accepted batch=1 tasks=100");
+    /* It has stopped before the cap, with something done. */
+    client_attaches(&s, "c1", "b1", true, 100000);
+    expect(&s, "c1", "ATTACHED b1 100 running");
+    ck_assert(was_sent(&s, "c1", "ROW b1 #0 values 0+"));
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    client_acks(&s, "c1", "b1", 0);
+    ignore(&s, "c1");
+    ck_assert(was_sent(&s, "w1", "LEASE b1"));
+    ignore(&s, "w1");
+}
+END_TEST
+
+START_TEST(rows_are_sent_within_the_window_of_a_client_that_attaches_later)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_and_worker(&s, 3);
+    client_submits_with(&s, "c1", "b1", 3, 0, &spec);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    for (uint64_t i = 0; i < 3; i++)
+        worker_returns_in(&s, "w1", "b1", i, 1, 100, SECOND);
+    client_joins(&s, "c2");
+    client_attaches(&s, "c2", "b1", false, 300);
+    expect(&s, "c2", "ATTACHED b1 3 done");
+    expect(&s, "c2", "ROW b1 #0 values 0+1");
+    expect(&s, "c2", "ROW b1 #1 values 1+1");
+    client_acks(&s, "c2", "b1", 0);
+    expect(&s, "c2", "ROW b1 #2 values 2+1");
+    expect(&s, "c2", "END b1 done done=3 dead=0 cancelled=0 rows=3");
+    expect_row(&s, STORE_ROW, "b1", 0); /* it only reads */
+}
+END_TEST
+
+START_TEST(another_owner_takes_over_and_the_first_is_told)
+{
+    client_and_worker(&s, 3);
+    submit(3, 10000);
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    client_joins(&s, "c2");
+    client_attaches(&s, "c2", "b1", true, 10000);
+    expect(&s, "c1", "ERROR STALE");
+    expect(&s, "c2", "ATTACHED b1 3 running");
+    expect(&s, "c2", "ROW b1 #0 values 0+1");
+    client_acks(&s, "c1", "b1", 0); /* it is nobody any more */
+    expect_row(&s, STORE_ROW, "b1", 0);
+    client_acks(&s, "c2", "b1", 0);
+    expect_no_row(&s, STORE_ROW, "b1", 0);
+}
+END_TEST
+
+START_TEST(an_owner_that_attaches_with_rows_it_has_acknowledges_them)
+{
+    struct tri_message attach = { .type = TRI_MESSAGE_ATTACH };
+    struct tri_range have = { 0, 2 };
+
+    client_and_worker(&s, 3);
+    submit(3, 10000);
+    ignore(&s, "w1");
+    for (uint64_t i = 0; i < 3; i++) {
+        worker_returns(&s, "w1", "b1", i, 1);
+        ignore(&s, "c1");
+    }
+    attach.attach.batch = (struct tri_bytes){ batch_of(&s, "b1")->uuid.bytes, 16 };
+    attach.attach.owner = 1;
+    attach.attach.window_bytes = 10000;
+    attach.attach.have = tri_ranges_of(&have, 1);
+    client_asks(&s, "c1", &attach);
+    expect(&s, "c1", "ATTACHED b1 3 done");
+    expect(&s, "c1", "ROW b1 #2 values 2+1");
+    expect(&s, "c1", "END b1 done done=3 dead=0 cancelled=0 rows=3");
+    expect_no_row(&s, STORE_ROW, "b1", 0);
+    expect_no_row(&s, STORE_ROW, "b1", 1);
+}
+END_TEST
+
+START_TEST(what_was_acknowledged_out_of_order_is_kept_as_heads_until_it_folds)
+{
+    client_and_worker(&s, 4000);
+    submit(4000, UINT64_C(64) << 20);
+    ignore(&s, "w1");
+    for (uint64_t i = 0; i < 2200; i++) {
+        worker_returns(&s, "w1", "b1", i, 1);
+        ignore(&s, "c1");
+        ignore(&s, "w1");
+    }
+    for (uint64_t i = 0; i < 2200; i += 2)
+        client_acks(&s, "c1", "b1", i);
+    expect_no_row(&s, STORE_ROW, "b1", 0);
+    expect_row(&s, STORE_ROW, "b1", 2198); /* 1024 ranges stand in the batch's own row */
+    for (uint64_t i = 1; i < 2200; i += 2)
+        client_acks(&s, "c1", "b1", i);
+    expect_no_row(&s, STORE_ROW, "b1", 2198);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("credit");
+
+    STORY(what_is_leased_is_reserved_in_the_window_of_the_owner);
+    STORY(an_acknowledged_row_makes_room_and_is_deleted);
+    STORY(the_oldest_undone_task_is_always_leased_once);
+    STORY(ordered_output_cannot_deadlock_on_a_full_window);
+    STORY(a_worker_that_needs_more_room_gets_it_when_there_is_any);
+    STORY(a_worker_that_needs_more_room_waits_for_acknowledgements);
+    STORY(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window);
+    STORY(the_reservation_follows_the_mean_of_the_results);
+    STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
+    STORY(rows_are_sent_within_the_window_of_a_client_that_attaches_later);
+    STORY(another_owner_takes_over_and_the_first_is_told);
+    STORY(an_owner_that_attaches_with_rows_it_has_acknowledges_them);
+    STORY(what_was_acknowledged_out_of_order_is_kept_as_heads_until_it_folds);
+    return story_run("engine/credit", tcase);
+}
