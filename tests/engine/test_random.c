@@ -481,11 +481,11 @@ START_TEST(whatever_peers_send_the_invariants_hold)
 {
     const char *one = getenv("ENGINE_SEED");
 
-    if (one != NULL) {
+    /* engine_check() runs after every step. ENGINE_SEED=n runs that seed alone. */
+    if (one == NULL)
+        run((uint64_t)_i, STEPS);
+    else if (_i == 1)
         run(strtoull(one, NULL, 10), STEPS);
-        return;
-    }
-    run((uint64_t)_i, STEPS); /* engine_check() runs after every step */
 }
 END_TEST
 
