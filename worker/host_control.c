@@ -12,11 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-_Noreturn static void end(int status, const char *text)
+void host_fail(const char *text)
 {
-    if (status != 0)
-        tri_log(TRI_LOG_ERROR, "host.failed", "text=%s", TRI_QUOTE(text));
-    _exit(status);
+    tri_log(TRI_LOG_ERROR, "host.failed", "text=%s", TRI_QUOTE(text));
+    _exit(1);
 }
 
 /* ---- the batch ------------------------------------------------------------------------------ */
@@ -87,39 +86,48 @@ static enum tri_status adopt_batch(struct batch *batch,
     return TRI_OK;
 }
 
+/* Nothing will run here; leases are given back as they come. */
+static void refuse_all(struct host *host, enum tri_status status, const char *reason)
+{
+    pthread_mutex_lock(&host->lock);
+    host->draining = true;
+    pthread_mutex_unlock(&host->lock);
+    control_refuse(host, status, reason);
+}
+
 static void on_batch(struct host *host, const struct tri_msg_batch *message)
 {
     struct tri_error error;
     enum tri_status status;
 
     if (host->batch.bytes != NULL)
-        end(1, "a second batch for one host");
+        host_fail("a second batch for one host");
     status = adopt_batch(&host->batch, message, &error);
-    if (status == TRI_OK)
-        return;
-    pthread_mutex_lock(&host->lock);
-    host->draining = true;
-    pthread_mutex_unlock(&host->lock);
-    control_refuse(host, status, error.text);
+    if (status != TRI_OK)
+        refuse_all(host, status, error.text);
 }
 
 static void on_oars(struct host *host, const struct tri_msg_oars *message)
 {
     struct tri_error error;
+    enum tri_status status;
     bool draining;
     uint64_t width = message->width < host->table->width ? message->width : host->table->width;
 
     if (host->batch.bytes == NULL || host->slots != NULL || width == 0
         || message->model == TRI_MODEL_AUTO)
-        end(1, "OARS out of order, or without oars");
+        host_fail("OARS out of order, or without oars");
     pthread_mutex_lock(&host->lock);
     host->model = (enum tri_model)message->model;
     host->width = (unsigned)width;
     host->slots = tri_alloc(width, sizeof(host->slots[0]));
     draining = host->draining;
     pthread_mutex_unlock(&host->lock);
-    if (host->model == TRI_MODEL_ASYNC && !draining && async_start(host, &error) != TRI_OK)
-        end(1, error.text);
+    if (host->model != TRI_MODEL_ASYNC || draining)
+        return;
+    status = async_start(host, &error);
+    if (status != TRI_OK)
+        refuse_all(host, status, error.text);
 }
 
 /* ---- leases --------------------------------------------------------------------------------- */
@@ -145,9 +153,9 @@ static void on_lease(struct host *host,
     bool draining;
 
     if (host->slots == NULL)
-        end(1, "a lease before its batch and OARS");
+        host_fail("a lease before its batch and OARS");
     if (lease_open(&host->batch, message, frames, frame_count, &lease, &error) != TRI_OK)
-        end(1, error.text);
+        host_fail(error.text);
     pthread_mutex_lock(&host->lock);
     draining = host->draining;
     if (!draining) {
@@ -247,7 +255,7 @@ static void apply(struct host *host, struct rower *self, const struct link_messa
     else if (message->type == TRI_MESSAGE_CANCEL_LEASE)
         on_cancel(host, self, &message->cancel_lease);
     else if (message->type == TRI_MESSAGE_BYE)
-        end(0, "");
+        _exit(0);
 }
 
 void control_receive(struct host *host, struct rower *self)
@@ -264,6 +272,8 @@ void control_receive(struct host *host, struct rower *self)
             apply(host, self, received);
     } while (status == TRI_OK && !link_is_drained(&host->link));
     pthread_mutex_unlock(&host->read_lock);
+    if (status == TRI_CLOSED)
+        _exit(0);
     if (status != TRI_OK && status != TRI_EMPTY)
-        end(status == TRI_CLOSED ? 0 : 1, error.text);
+        host_fail(error.text);
 }

@@ -4,6 +4,9 @@
 
 #include "worker/host_state.h"
 
+/* Something that no session that is in its mind can have caused: say it, end the process. */
+_Noreturn void host_fail(const char *text);
+
 /* Read the link until it is empty and do what the messages say; at its end, end the process. When
  * another thread is reading, return at once. Called without host->lock; `self` is the calling
  * rower, or NULL. */

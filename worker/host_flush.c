@@ -2,8 +2,8 @@
 
 #include "common/assert.h"
 #include "common/clock.h"
-#include "common/log.h"
 #include "worker/host_box.h"
+#include "worker/host_control.h"
 #include "worker/host_join.h"
 #include "worker/host_lease.h"
 
@@ -84,8 +84,8 @@ void host_send(struct host *host,
     if (status == TRI_OK)
         return;
     if (status != TRI_CLOSED)
-        tri_log(TRI_LOG_ERROR, "host.failed", "text=%s", TRI_QUOTE(error.text));
-    _exit(status == TRI_CLOSED ? 0 : 1);
+        host_fail(error.text);
+    _exit(0);
 }
 
 void host_send_released(struct host *host, uint64_t lease, const struct tri_rangeset *ranges)

@@ -178,11 +178,14 @@ struct host {
     struct rower **slots; /* by slot number; NULL: free */
     unsigned rower_count;
     unsigned idle_count;  /* rowers waiting for work, the reader too */
-    struct rower *reader; /* the idle rower that polls the link; NULL: the watch does */
+    struct rower *reader; /* the idle rower that polls the link, or NULL */
+    bool watch_reads;     /* no rower will for a while: the watch does */
+    uint64_t readers;     /* how often a rower began to */
     bool draining;        /* asked to be replaced: starts nothing more */
     struct command_client commands;
     struct async_loop *loop; /* the async model's, or NULL */
 
+    uint64_t watched_readers;
     int watch_fd;        /* eventfd: wakes the watch */
     bool watch_sleeps;   /* it waits without a time limit */
     uint64_t flushed_ns; /* when something was last sent */

@@ -17,10 +17,14 @@
 
 void watch_kick(struct host *host)
 {
+    if (host->watch_sleeps)
+        watch_wake(host);
+}
+
+void watch_wake(struct host *host)
+{
     uint64_t one = 1;
 
-    if (!host->watch_sleeps)
-        return;
     host->watch_sleeps = false;
     if (write(host->watch_fd, &one, sizeof(one)) < 0)
         tri_assert(errno == EAGAIN);
@@ -64,6 +68,14 @@ static void drain(struct host *host)
     control_refuse(host, TRI_TIMEOUT, reason);
 }
 
+/* All rowers are at work since the last pass, and nobody reads. */
+static void mind_the_link(struct host *host)
+{
+    if (host->reader == NULL && host->idle_count == 0 && host->readers == host->watched_readers)
+        host->watch_reads = true;
+    host->watched_readers = host->readers;
+}
+
 static void pass(struct host *host, uint64_t now)
 {
     struct tri_dlist_head parcels;
@@ -80,6 +92,7 @@ static void pass(struct host *host, uint64_t now)
         async_watch(host, now, partials, &parcels);
     else
         thread_watch(host, now, partials, &parcels);
+    mind_the_link(host);
     lost = must_drain(host, now);
     pthread_mutex_unlock(&host->lock);
     atomic_store_explicit(&host->table->cpu_ns, tri_clock_process_cpu_ns(), memory_order_relaxed);
@@ -101,7 +114,7 @@ static void wait_until(struct host *host, uint64_t due, uint64_t now, bool activ
         limit = (struct timespec){ (time_t)((due - now) / 1000000000),
                                    (long)((due - now) % 1000000000) };
     pthread_mutex_lock(&host->lock);
-    reads = host->reader == NULL && !async_reads(host);
+    reads = host->loop != NULL ? !async_reads(host) : host->watch_reads || host->rower_count == 0;
     host->watch_sleeps = !active;
     pthread_mutex_unlock(&host->lock);
     if (ppoll(fds, reads ? 2 : 1, active ? &limit : NULL, NULL) <= 0)

@@ -12,6 +12,9 @@
 /* Under host->lock: there is something to look after. */
 void watch_kick(struct host *host);
 
+/* Under host->lock: look again at who reads the link. */
+void watch_wake(struct host *host);
+
 /* Never returns: the process ends with its link. */
 _Noreturn void watch_run(struct host *host);
 

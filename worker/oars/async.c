@@ -104,6 +104,9 @@ static bool grab(struct async_loop *self)
     struct rower *rower = &self->rower;
     bool got;
 
+    if (rower->lease != NULL && rower->box->haul.reducer != NULL
+        && tri_reducer_partial_bytes(rower->box->haul.reducer) > HOST_FLUSH_BYTES)
+        self->full = true;
     pthread_mutex_lock(&host->lock);
     learn(self);
     got = lease_grab(host, rower);
@@ -418,7 +421,10 @@ enum tri_status async_start(struct host *host, struct tri_error *error)
     size_t stack_bytes = host->batch.handler->big_stack ? BIG_STACK_BYTES : STACK_BYTES;
     enum tri_status status;
 
-    rower_init(&self->rower, host);
+    if (!rower_init(&self->rower, host)) {
+        free(self);
+        return tri_fail(error, TRI_SYSTEM, "no descriptor for the loop");
+    }
     self->rower.keeps_boxes = true;
     tri_dlist_init(&self->in_flight);
     tri_dlist_init(&self->ready);

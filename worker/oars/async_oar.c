@@ -85,6 +85,7 @@ static bool take_task(struct oar *self)
     self->timed = rower->timed;
     self->busy_ns = 0;
     self->started_ns = self->resumed_ns = self->timed ? loop_clock(loop) : loop->now_ns;
+    atomic_store_explicit(&slot->task, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->lease, rower->lease->id, memory_order_relaxed);
     atomic_store_explicit(&slot->task, index + 1, memory_order_relaxed);
     atomic_store_explicit(&slot->seq, atomic_load_explicit(&slot->seq, memory_order_relaxed) + 1,

@@ -46,7 +46,8 @@ static inline void gate_give(struct rower *self)
 
 /* ---- every kind ----------------------------------------------------------------------------- */
 
-void rower_init(struct rower *self, struct host *host);
+/* False when there is no descriptor left. */
+bool rower_init(struct rower *self, struct host *host);
 
 /* Write the rower's eventfd: whatever it waits for, it looks again. */
 void rower_wake(struct rower *self);

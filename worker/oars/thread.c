@@ -9,9 +9,11 @@
 #include "worker/host_crash.h"
 #include "worker/host_flush.h"
 #include "worker/host_lease.h"
+#include "worker/host_watch.h"
 
 #include "common/assert.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -85,6 +87,34 @@ static void wait_for_change(struct rower *self)
     pthread_mutex_lock(&host->lock);
 }
 
+static void become_reader(struct rower *self)
+{
+    struct host *host = self->host;
+
+    host->reader = self;
+    host->watch_reads = false;
+    host->readers++;
+}
+
+/* Back to work. Short tasks leave the link alone until this rower is idle again; if they turn out
+ * long after all, the watch finds it unread. Before long ones somebody stands in. */
+static void stop_reading(struct rower *self)
+{
+    struct host *host = self->host;
+
+    if (host->reader == self)
+        host->reader = NULL;
+    if (host->reader != NULL || host->watch_reads
+        || (host->task_ns != 0 && host->task_ns <= LONG_TASK_NS))
+        return;
+    if (host->idle_count > host->queued) {
+        pthread_cond_signal(&host->work);
+    } else {
+        host->watch_reads = true;
+        watch_wake(host);
+    }
+}
+
 /* Under host->lock. Nothing was queued when it was last looked: sleep until there is. */
 static void wait_for_run(struct rower *self)
 {
@@ -95,7 +125,7 @@ static void wait_for_run(struct rower *self)
     host->idle_count++;
     while (!lease_grab(host, self)) {
         if (host->reader == NULL)
-            host->reader = self;
+            become_reader(self);
         if (host->reader == self && !looked) {
             looked = true;
             pthread_mutex_unlock(&host->lock);
@@ -106,11 +136,7 @@ static void wait_for_run(struct rower *self)
         }
     }
     host->idle_count--;
-    if (host->reader != self)
-        return;
-    host->reader = NULL;
-    if (host->task_ns == 0 || host->task_ns > LONG_TASK_NS)
-        pthread_cond_signal(&host->work);
+    stop_reading(self);
 }
 
 /* The next run. */
@@ -131,6 +157,7 @@ static void next_run(struct rower *self, uint64_t elapsed_ns, uint64_t count)
     if (!lease_grab(host, self))
         wait_for_run(self);
     self->timed = host->task_ns == 0 || host->task_ns >= HOST_TIMED_NS;
+    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
     atomic_store_explicit(&self->slot->lease, self->lease->id, memory_order_relaxed);
     pthread_mutex_unlock(&host->lock);
     if (idle)
@@ -266,6 +293,16 @@ static bool take_slot(struct rower *self)
     return false;
 }
 
+void thread_leave_slot(struct rower *self)
+{
+    struct host *host = self->host;
+
+    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
+    host->slots[self->slot_number] = NULL;
+    host->rower_count--;
+    tri_dlist_remove(&host->rowers, &self->node);
+}
+
 /* The task that was refused has ended at last. The thread may go on when an oar is free. */
 static bool come_back(struct thread_rower *self)
 {
@@ -310,24 +347,53 @@ static void *thread_main(void *context)
     return NULL;
 }
 
-/* Under host->lock. */
-static void spawn(struct host *host)
+static bool start(struct thread_rower *self)
 {
-    struct thread_rower *self = tri_alloc(1, sizeof(*self));
     pthread_attr_t attributes;
     pthread_t thread;
+    bool started;
 
-    rower_init(&self->rower, host);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    started = pthread_create(&thread, &attributes, thread_main, self) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+/* Under host->lock. One rower more. False when there is no thread or descriptor left for it. */
+static bool spawn(struct host *host)
+{
+    struct thread_rower *self = tri_alloc(1, sizeof(*self));
+
+    if (!rower_init(&self->rower, host)) {
+        free(self);
+        return false;
+    }
     self->rower.task = &self->task;
     self->task.ops = &thread_ops;
     self->task.rower = &self->rower;
     tri_assert(take_slot(&self->rower));
     self->task.slot_number = self->rower.slot_number;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    tri_assert(pthread_create(&thread, &attributes, thread_main, self) == 0);
-    pthread_attr_destroy(&attributes);
+    if (start(self))
+        return true;
+    thread_leave_slot(&self->rower);
+    close(self->rower.wake_fd);
+    free(self);
+    return false;
+}
+
+/* Under host->lock. What the machine does not give is done without, down to one. */
+static void spawn_up_to(struct host *host, unsigned count)
+{
+    for (unsigned i = 0; i < count && host->rower_count < host->width; i++) {
+        if (spawn(host))
+            continue;
+        if (host->rower_count == 0)
+            host_fail("not even one thread can be started");
+        tri_log(TRI_LOG_WARN, "host.clamped", "width=%u wanted=%u", host->rower_count, host->width);
+        host->width = host->rower_count;
+    }
 }
 
 void thread_rouse(struct host *host, const struct rower *self)
@@ -344,6 +410,6 @@ void thread_rouse(struct host *host, const struct rower *self)
         rower_wake(host->reader);
     for (unsigned i = 0; i < wanted && i < idle; i++)
         pthread_cond_signal(&host->work);
-    for (unsigned i = idle; i < wanted && host->rower_count < host->width; i++)
-        spawn(host);
+    if (wanted > idle)
+        spawn_up_to(host, wanted - idle);
 }

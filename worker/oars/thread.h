@@ -13,6 +13,9 @@ enum tri_status thread_command(struct tri_task *task,
                                struct command_call *call);
 enum tri_status thread_transfer(struct tri_task *task, struct transfer *transfer);
 
+/* Under host->lock: its oar is nobody's. */
+void thread_leave_slot(struct rower *self);
+
 /* Under host->lock; what the rower has is the caller's at the moment (thread_watch.c). Apply what
  * its lease says is cancelled; `inside`: it is in a handler. */
 void thread_obey_one(struct rower *self, bool inside);

@@ -12,10 +12,7 @@ static void abandon(struct rower *self, bool timeout, uint64_t now)
 
     rower_refuse(host, self->box, self->task, timeout);
     lease_leave(host, self);
-    atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
-    host->slots[self->slot_number] = NULL;
-    host->rower_count--;
-    tri_dlist_remove(&host->rowers, &self->node);
+    thread_leave_slot(self);
     tri_dlist_push_back(&host->abandoned, &self->node);
     self->watched_ns = now;
     rower_wake(self);
