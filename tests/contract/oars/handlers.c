@@ -166,12 +166,13 @@ __attribute__((no_sanitize("undefined"))) static enum tri_status crash(
     struct tri_task *task, const struct tri_value *argument, struct tri_result *out)
 {
     int signal = (int)-argument->integer;
+    volatile uintptr_t nowhere = 8; /* no object is there, which the compiler need not know */
     volatile int zero = 0;
     volatile int ten = 10;
 
     (void)task;
     if (signal == SIGSEGV)
-        *(volatile int *)(uintptr_t)8 = 1;
+        *(volatile int *)nowhere = 1;
     else if (signal == SIGFPE)
         zero = ten / zero;
     else if (signal == SIGABRT)
