@@ -82,6 +82,7 @@ static void check_batch(const struct session *self, const struct batch *batch)
     uint64_t suspects = 0;
     uint64_t ones = 0;
     uint64_t isolated = 0;
+    uint64_t groups = 0;
     uint64_t key;
     void *value;
 
@@ -101,15 +102,17 @@ static void check_batch(const struct session *self, const struct batch *batch)
         tri_assert(host->batch == batch);
         ones += host->kind == HOST_ONE && host->state == HOST_SERVING;
         isolated += host->kind == HOST_ISOLATED && host->state == HOST_SERVING;
+        groups += host->kind == HOST_GROUP && host->state == HOST_SERVING;
     }
     tri_assert(leases == batch->leases);
     tri_assert(queued == batch->queued);
     tri_assert(suspects == batch->suspect_count);
     tri_assert(ones == batch->ones);
     tri_assert(isolated == batch->isolated);
+    tri_assert(groups == batch->groups);
     tri_assert(batch->shared == NULL || batch->shared->state == HOST_SERVING);
     tri_assert(batch->choice.model != TRI_MODEL_PROCESS || ones <= batch->choice.width);
-    tri_assert(queued == 0 || (batch->choice.status == TRI_OK && !self->draining));
+    tri_assert(queued + suspects == 0 || (batch->choice.status == TRI_OK && !self->draining));
 }
 
 void session_check(const struct session *self)

@@ -163,7 +163,8 @@ void effects_host_start(struct session *self, const struct host *host, enum tri_
     effect->width = host->width;
     effect->timeout_ms = batch->spec.timeout_ms;
     effect->spawn = self->options.fork_unsafe
-                    || (host->kind != HOST_SHARED && (batch->spec.flags & TRI_SPEC_SPAWN) != 0);
+                    || ((host->kind == HOST_ONE || host->kind == HOST_ISOLATED)
+                        && (batch->spec.flags & TRI_SPEC_SPAWN) != 0);
     effect->plugin = (struct tri_bytes){ (const uint8_t *)plugin, batch->plugin.size };
 }
 

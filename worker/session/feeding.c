@@ -1,12 +1,14 @@
 /* Feeding: which host gets which queued tasks. A host of many oars gets whatever there is and deals
  * it out itself. Hosts with one oar get what they do in feed_ms by the measured time of a task, so
  * that none sits on a queue behind a slow task; what they have too much of is taken back when
- * another one is idle. Suspects go one by one to hosts of their own. */
+ * another one is idle. Suspects go one by one to hosts of their own, unless they are very many. */
 #include "worker/session/parts.h"
 
 #define FEED_MAX 65536u
 #define NS_PER_MS UINT64_C(1000000)
 #define ISOLATED_MAX 16u
+#define GROUPS 8u                    /* hosts for very many suspects */
+#define GROUP_MIN 8u                 /* smaller groups are not worth it: one by one */
 #define STEAL_MIN_NS (2 * NS_PER_MS) /* less work than this is not worth taking back */
 #define STEAL_WAIT_MS 20u /* after so long without a report it is, whatever was measured */
 
@@ -214,6 +216,53 @@ static void steal(struct session *self, struct batch *batch)
 
 /* ---- suspects ------------------------------------------------------------------------------- */
 
+/* Are suspects run in groups at the moment? Those of the broker never are. */
+static bool is_grouped(const struct batch *batch)
+{
+    return batch->group_size >= GROUP_MIN && batch->choice.model != TRI_MODEL_PROCESS;
+}
+
+/* The first lease with suspects to be run in company, or alone. */
+static struct lease *first_suspected(const struct batch *batch, bool in_company)
+{
+    tri_dlist_foreach(&batch->suspected, node)
+    {
+        struct lease *lease = tri_container_of(node, struct lease, suspected);
+
+        if (!lease->starved && (is_grouped(batch) && !lease->isolated) == in_company)
+            return lease;
+    }
+    return NULL;
+}
+
+/* A loop that is killed may leave ten thousand suspects, nearly all of them innocent: an eighth of
+ * them at a time in a host of many oars. The eighth that kills its host is divided further. */
+void feeding_divide(struct batch *batch, enum host_kind kind, uint64_t suspects)
+{
+    uint64_t size = (suspects + GROUPS - 1) / GROUPS;
+
+    if (kind == HOST_SHARED || size < batch->group_size)
+        batch->group_size = size;
+}
+
+static bool feed_group(struct session *self, struct batch *batch)
+{
+    struct lease *lease = first_suspected(batch, true);
+    uint64_t left = batch->group_size;
+    struct host *host;
+    struct tri_range range;
+
+    if (lease == NULL || batch->groups >= GROUPS || !may_start(self, batch))
+        return false;
+    host = hosts_start(self, batch, HOST_GROUP);
+    for (; left != 0 && lease != NULL; lease = first_suspected(batch, true)) {
+        leases_take_suspects(lease, left, &range);
+        left -= range.count;
+        give(self, lease, host, range);
+    }
+    return true;
+}
+
 /* Suspects are mostly innocent, and many when they wait much: more hosts than cores then. */
 static uint64_t isolated_max(const struct session *self, const struct batch *batch)
 {
@@ -223,44 +272,49 @@ static uint64_t isolated_max(const struct session *self, const struct batch *bat
     return cores > many ? cores : many;
 }
 
-static void feed_isolated(struct session *self, struct batch *batch)
+static bool feed_isolated(struct session *self, struct batch *batch)
 {
-    while (batch->suspected.count != 0) {
-        struct lease *lease =
-            tri_container_of(tri_dlist_first(&batch->suspected), struct lease, suspected);
-        struct host *host;
-        struct tri_range range;
+    struct lease *lease = first_suspected(batch, false);
+    struct host *host;
+    struct tri_range range;
 
-        if (batch->hungry_isolated.count == 0) {
-            if (batch->isolated >= isolated_max(self, batch) || !may_start(self, batch))
-                return;
-            host = hosts_start(self, batch, HOST_ISOLATED);
-        } else {
-            host = pop_hungry(&batch->hungry_isolated);
-        }
-        if (leases_take_suspect(lease, &range))
-            give(self, lease, host, range);
+    if (lease == NULL)
+        return false;
+    if (batch->hungry_isolated.count == 0) {
+        if (batch->isolated >= isolated_max(self, batch) || !may_start(self, batch))
+            return false;
+        host = hosts_start(self, batch, HOST_ISOLATED);
+    } else {
+        host = pop_hungry(&batch->hungry_isolated);
     }
+    leases_take_suspects(lease, 1, &range);
+    give(self, lease, host, range);
+    return true;
 }
 
-/* Nothing new is begun: what is queued goes back. Suspects stay, and run here. */
-static void give_back_queued(struct session *self, struct batch *batch)
+/* Nothing new is begun: what waits goes back. */
+static void give_back_waiting(struct session *self, struct batch *batch)
 {
     struct tri_dlist_node *node;
 
     while ((node = tri_dlist_first(&batch->waiting)) != NULL)
-        leases_release_queued(self, tri_container_of(node, struct lease, waiting));
+        leases_release_waiting(self, tri_container_of(node, struct lease, waiting));
+    while ((node = tri_dlist_first(&batch->suspected)) != NULL)
+        leases_release_waiting(self, tri_container_of(node, struct lease, suspected));
 }
 
 void feeding_run(struct session *self, struct batch *batch)
 {
-    if (batch->choice.status != TRI_OK || self->draining)
-        give_back_queued(self, batch);
-    else if (batch->choice.model == TRI_MODEL_PROCESS)
+    if (batch->choice.status != TRI_OK || self->draining) {
+        give_back_waiting(self, batch);
+        return;
+    }
+    if (batch->choice.model == TRI_MODEL_PROCESS)
         feed_ones(self, batch);
     else
         feed_shared(self, batch);
-    feed_isolated(self, batch);
-    if (batch->choice.model == TRI_MODEL_PROCESS && !self->draining)
+    while (feed_group(self, batch) || feed_isolated(self, batch))
+        ;
+    if (batch->choice.model == TRI_MODEL_PROCESS)
         steal(self, batch);
 }

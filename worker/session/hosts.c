@@ -30,14 +30,15 @@ static void send_batch(struct session *self, const struct host *host, enum tri_m
 
 struct host *hosts_start(struct session *self, struct batch *batch, enum host_kind kind)
 {
-    enum tri_model model = kind == HOST_SHARED ? batch->choice.model : TRI_MODEL_PROCESS;
+    bool many = kind == HOST_SHARED || kind == HOST_GROUP;
+    enum tri_model model = many ? batch->choice.model : TRI_MODEL_PROCESS;
     struct host *host = tri_alloc(1, sizeof(*host));
 
     host->id = ++self->last_host;
     host->batch = batch;
     host->kind = kind;
     host->state = HOST_SERVING;
-    host->width = kind == HOST_SHARED ? batch->choice.width : 1;
+    host->width = many ? batch->choice.width : 1;
     host->timer.kind = TIMER_HOST;
     tri_dlist_init(&host->slices);
     tri_dlist_push_back(&batch->hosts, &host->of_batch);
@@ -46,6 +47,8 @@ struct host *hosts_start(struct session *self, struct batch *batch, enum host_ki
         batch->ones++;
     else if (kind == HOST_ISOLATED)
         batch->isolated++;
+    else if (kind == HOST_GROUP)
+        batch->groups++;
     effects_host_start(self, host, model);
     send_batch(self, host, model);
     hosts_touch(self, host);
@@ -70,6 +73,8 @@ static void stop_serving(struct session *self, struct host *host, enum host_stat
         batch->ones--;
     else if (host->kind == HOST_ISOLATED)
         batch->isolated--;
+    else if (host->kind == HOST_GROUP)
+        batch->groups--;
     batches_touch(self, batch);
 }
 
@@ -88,8 +93,17 @@ void hosts_free(struct session *self, struct host *host)
     free(host);
 }
 
-/* Its tasks are in no place any more: put them where they are run again. A task that was alone with
- * its oar because it is suspected stays suspected. */
+void hosts_put_back(struct session *self, struct slice *slice, struct tri_range range)
+{
+    enum host_kind kind = slice->host->kind;
+
+    if (kind == HOST_ISOLATED || kind == HOST_GROUP)
+        leases_suspect(self, slice->lease, range);
+    else
+        leases_queue(self, slice->lease, range);
+}
+
+/* Its tasks are in no place any more: put them where they are run again. */
 static void give_back(struct session *self, struct host *host)
 {
     struct tri_dlist_node *node;
@@ -100,10 +114,7 @@ static void give_back(struct session *self, struct host *host)
 
         while (tri_rangeset_take_first(&slice->outstanding, UINT64_MAX, &range)) {
             host->outstanding -= range.count;
-            if (host->kind == HOST_ISOLATED)
-                leases_suspect(self, slice->lease, range);
-            else
-                leases_queue(self, slice->lease, range);
+            hosts_put_back(self, slice, range);
         }
         slices_free(self, slice);
     }
@@ -153,7 +164,8 @@ void hosts_touch(struct session *self, struct host *host)
 
 static bool is_used_up(const struct session *self, const struct host *host)
 {
-    return host->width == 1 && host->kind != HOST_SHARED && self->options.recycle_count != 0
+    return (host->kind == HOST_ONE || host->kind == HOST_ISOLATED)
+           && self->options.recycle_count != 0
            && host->reported + host->outstanding >= self->options.recycle_count;
 }
 
@@ -163,7 +175,10 @@ static void settle_serving(struct session *self, struct host *host)
 
     if (host->kind == HOST_SHARED)
         return;
-    if (host->outstanding == 0 && host->cancelled) {
+    if (host->kind == HOST_GROUP) {
+        if (host->outstanding == 0)
+            hosts_end(self, host);
+    } else if (host->outstanding == 0 && host->cancelled) {
         /* Whatever it still runs was cancelled: a process is stopped for certain by ending it. */
         hosts_kill(self, host);
     } else if (host->outstanding == 0 && is_used_up(self, host)) {
@@ -273,6 +288,7 @@ static void judge(struct session *self, struct host *host, const struct session_
     struct batch *batch = host->batch;
     char text[HOST_TEXT_SIZE];
     bool blamed = false;
+    uint64_t suspects;
 
     describe_end(event, text);
     stop_serving(self, host, HOST_KILLED);
@@ -282,8 +298,13 @@ static void judge(struct session *self, struct host *host, const struct session_
     } else if (event->status == TRI_OK && host->width == 1) {
         for (size_t i = 0; i < event->started_count && !blamed; i++)
             blamed = convict(self, host, &event->started[i], TRI_OUTCOME_CRASHED, text);
+    } else if (event->status == TRI_OK && host->kind == HOST_GROUP) {
+        blamed = event->started_count != 0;
+        feeding_divide(batch, host->kind, host->outstanding);
     } else if (event->status == TRI_OK) {
-        blamed = suspect_started(self, host, event) != 0;
+        suspects = suspect_started(self, host, event);
+        blamed = suspects != 0;
+        feeding_divide(batch, host->kind, suspects);
     }
     give_back(self, host);
     if (!blamed)

@@ -74,9 +74,9 @@ void leases_take_within(struct lease *lease, struct tri_range range, struct tri_
     unlink_empty(lease);
 }
 
-bool leases_take_suspect(struct lease *lease, struct tri_range *range)
+bool leases_take_suspects(struct lease *lease, uint64_t limit, struct tri_range *range)
 {
-    bool taken = tri_rangeset_take_first(&lease->suspects, 1, range);
+    bool taken = tri_rangeset_take_first(&lease->suspects, limit, range);
 
     lease->batch->suspect_count -= range->count;
     unlink_empty(lease);
@@ -204,11 +204,12 @@ void leases_release(struct session *self, struct lease *lease, const struct tri_
     leases_touch(self, lease);
 }
 
-void leases_release_queued(struct session *self, struct lease *lease)
+void leases_release_waiting(struct session *self, struct lease *lease)
 {
     struct tri_rangeset ranges = { 0 };
 
     tri_rangeset_union(&ranges, &lease->queued);
+    tri_rangeset_union(&ranges, &lease->suspects);
     if (!tri_rangeset_is_empty(&ranges))
         leases_release(self, lease, &ranges);
     tri_rangeset_deinit(&ranges);

@@ -100,11 +100,11 @@ void leases_suspect(struct session *self, struct lease *lease, struct tri_range 
 /* Take up to `limit` tasks off the front of the queue (the suspects); false when there are none. */
 bool leases_take(struct lease *lease, uint64_t limit, struct tri_range *range);
 void leases_take_within(struct lease *lease, struct tri_range range, struct tri_rangeset *out);
-bool leases_take_suspect(struct lease *lease, struct tri_range *range);
+bool leases_take_suspects(struct lease *lease, uint64_t limit, struct tri_range *range);
 
 /* Tell the broker that it gets these back unstarted, and forget them. */
 void leases_release(struct session *self, struct lease *lease, const struct tri_rangeset *ranges);
-void leases_release_queued(struct session *self, struct lease *lease);
+void leases_release_waiting(struct session *self, struct lease *lease);
 
 /* Free the lease when nothing of it is left to do or to say. */
 void leases_touch(struct session *self, struct lease *lease);
@@ -156,8 +156,8 @@ void slices_free(struct session *self, struct slice *slice);
 
 struct host *hosts_start(struct session *self, struct batch *batch, enum host_kind kind);
 
-/* Stop feeding it: it is not the batch's host (or one of them) any more. */
-void hosts_retire(struct host *host);
+/* Tasks of its that run again (in no place now): suspects stay suspects. */
+void hosts_put_back(struct session *self, struct slice *slice, struct tri_range range);
 
 /* It has nothing: close its link; it is killed when it is not gone soon. */
 void hosts_end(struct session *self, struct host *host);
@@ -184,6 +184,9 @@ void hosts_settle(struct session *self, struct host *host);
 /* ---- feeding.c: queued tasks to hosts ------------------------------------------------------- */
 
 void feeding_run(struct session *self, struct batch *batch);
+
+/* A host of that kind left so many suspects. */
+void feeding_divide(struct batch *batch, enum host_kind kind, uint64_t suspects);
 
 /* A one-oar host with so few tasks left wants more. */
 uint64_t feeding_low(const struct session *self, const struct batch *batch);

@@ -64,6 +64,7 @@ void revokes_on_revoke(struct session *self, const struct tri_msg_revoke *messag
         struct slice *slice = tri_container_of(node, struct slice, of_lease);
 
         if (slice->revoke != NULL || slice->host->kind == HOST_ISOLATED
+            || slice->host->kind == HOST_GROUP
             || !tri_rangeset_intersects(&slice->outstanding, range.first, range.count))
             continue;
         if (!slice->revoking)
@@ -112,15 +113,6 @@ void revokes_answered(struct session *self, struct slice *slice)
     }
 }
 
-/* Where it came from says where it goes. */
-static void put_back(struct session *self, struct slice *slice, struct tri_range range)
-{
-    if (slice->host->kind == HOST_ISOLATED)
-        leases_suspect(self, slice->lease, range);
-    else
-        leases_queue(self, slice->lease, range);
-}
-
 void revokes_on_released(struct session *self,
                          struct slice *slice,
                          const struct tri_msg_released *message)
@@ -137,7 +129,7 @@ void revokes_on_released(struct session *self,
     if (slice->revoke != NULL)
         move_range(&back, slice->revoke->range, &slice->revoke->given);
     for (uint64_t at = 0; tri_rangeset_next(&back, at, &range); at = range.first + range.count)
-        put_back(self, slice, range);
+        hosts_put_back(self, slice, range);
     tri_rangeset_deinit(&back);
     revokes_answered(self, slice);
     batches_touch(self, slice->lease->batch);

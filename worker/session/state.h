@@ -103,6 +103,7 @@ enum host_kind {
     HOST_SHARED,   /* many oars: gets whole leases */
     HOST_ONE,      /* one oar of the process model: gets what it does in feed_ms */
     HOST_ISOLATED, /* one oar, one task at a time: suspects */
+    HOST_GROUP,    /* many oars: a part of very many suspects, once */
 };
 
 #define HOST_STATE_MAP(X)                                                                \
@@ -147,8 +148,10 @@ struct batch {
     uint64_t queued;        /* tasks in all leases' queued */
     uint64_t suspect_count; /* tasks in all leases' suspects */
     struct host *shared;
-    uint64_t ones;     /* HOST_ONE that serve */
-    uint64_t isolated; /* HOST_ISOLATED that serve */
+    uint64_t ones;       /* HOST_ONE that serve */
+    uint64_t isolated;   /* HOST_ISOLATED that serve */
+    uint64_t groups;     /* HOST_GROUP that serve */
+    uint64_t group_size; /* suspects that one of them gets */
     struct tri_dlist_head hosts;
     struct tri_dlist_head hungry;          /* HOST_ONE, the idle ones first */
     struct tri_dlist_head hungry_isolated; /* HOST_ISOLATED */

@@ -73,6 +73,39 @@ START_TEST(many_suspects_take_turns_in_a_few_hosts)
 }
 END_TEST
 
+START_TEST(very_many_suspects_run_in_groups_and_the_group_that_dies_is_divided)
+{
+    static struct session_task started[80];
+    static struct session_task again[10];
+
+    session_begins(NULL);
+    worker_joins();
+    batch_comes(1, "wait", TRI_MODEL_ASYNC, 100);
+    expect("OARS 1 async x100");
+    expect_host(1, "async", 100);
+    for (uint64_t i = 0; i < 80; i++)
+        started[i] = (struct session_task){ 1, i };
+    for (uint64_t i = 0; i < 10; i++)
+        again[i] = (struct session_task){ 4, 20 + i };
+    lease_comes(10, 1, 0, 80);
+    expect("to 1: LEASE 1 0+80");
+    host_is_killed(1, 9, started, 80);
+    for (unsigned long i = 0; i < 8; i++) {
+        expect_host(2 + i, "async", 100);
+        expect("to %lu: LEASE %lu %lu+10", 2 + i, 2 + i, 10 * i);
+    }
+    host_returns(2, 2, 0, 10, 1);
+    expect("RESULTS #1 lease 10: 0+10");
+    expect("end 2");
+    host_is_killed(4, 9, again, 10); /* 20 to 29: two at a time are worth no group */
+    expect_host(10, "process", 1);
+    expect("to 10: LEASE 10 20+1");
+    expect_host(11, "process", 1);
+    expect("to 11: LEASE 11 21+1");
+    session_ends();
+}
+END_TEST
+
 START_TEST(an_exit_is_a_crash_too)
 {
     session_begins(NULL);
@@ -266,6 +299,7 @@ int main(void)
     tcase_add_test(tcase, the_culprit_is_charged_and_the_others_run_again);
     tcase_add_test(tcase, after_a_death_without_a_culprit_suspects_run_alone_and_the_rest_goes_on);
     tcase_add_test(tcase, many_suspects_take_turns_in_a_few_hosts);
+    tcase_add_test(tcase, very_many_suspects_run_in_groups_and_the_group_that_dies_is_divided);
     tcase_add_test(tcase, an_exit_is_a_crash_too);
     tcase_add_test(tcase, a_culprit_that_was_over_already_is_not_charged_again);
     tcase_add_test(tcase, an_idle_host_that_dies_charges_nobody);

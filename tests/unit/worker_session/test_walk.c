@@ -14,7 +14,7 @@
 
 #define WALKS 24
 #define STEPS 1200
-#define TASKS_MAX 60
+#define TASKS_MAX 160
 
 /* What a fake host has of one slice. */
 struct given {
@@ -379,7 +379,7 @@ static void host_fails_one(struct fake_host *host)
 static void host_crashes(struct fake_host *host)
 {
     struct session_event event = { .type = SESSION_HOST_GONE, .host = host->id, .wait_status = 11 };
-    struct session_task started[8];
+    struct session_task started[200];
     uint64_t at = 0;
     struct given *given = any_given(host);
     struct tri_range range;
@@ -626,7 +626,7 @@ static void begin(uint64_t seed)
     connect();
     batch(1, TRI_MODEL_THREAD, 4);
     batch(2, TRI_MODEL_PROCESS, 1 + below(6));
-    batch(3, TRI_MODEL_ASYNC, 50);
+    batch(3, TRI_MODEL_ASYNC, 150);
 }
 
 static void end(void)
