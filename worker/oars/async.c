@@ -214,106 +214,6 @@ static void on_prepare(uv_prepare_t *prepare)
     turn(loop_of(prepare->loop));
 }
 
-/* ---- stopping ------------------------------------------------------------------------------- */
-
-/* Wake everything that was told to stop. */
-static void wake_stopped(struct async_loop *self)
-{
-    tri_dlist_foreach(&self->in_flight, node)
-    {
-        struct oar *oar = tri_container_of(node, struct oar, node);
-
-        if (task_is_stopped(&oar->task) && !oar->deaf)
-            oar_wake(oar, TRI_CANCELLED);
-    }
-}
-
-static uint64_t timeout_ns(const struct async_loop *self)
-{
-    return self->rower.host->batch.spec.timeout_ms * MS;
-}
-
-/* Refuse the tasks past their time; they stand at the front. */
-static void on_deadline(uv_timer_t *timer)
-{
-    struct async_loop *self = loop_of(timer->loop);
-    struct host *host = self->rower.host;
-    uint64_t now = loop_clock(self);
-
-    pthread_mutex_lock(&host->lock);
-    tri_dlist_foreach(&self->in_flight, node)
-    {
-        struct oar *oar = tri_container_of(node, struct oar, node);
-
-        if (now - oar->started_ns < timeout_ns(self))
-            break;
-        if (!oar->task.refused) {
-            rower_refuse(host, oar->box, &oar->task, true);
-            self->dirty = true;
-        }
-    }
-    pthread_mutex_unlock(&host->lock);
-    wake_stopped(self);
-    loop_arm_deadline(self);
-}
-
-void loop_arm_deadline(struct async_loop *self)
-{
-    tri_dlist_foreach(&self->in_flight, node)
-    {
-        const struct oar *oar = tri_container_of(node, struct oar, node);
-        uint64_t end = oar->started_ns + timeout_ns(self);
-        uint64_t left = end > self->now_ns ? end - self->now_ns : 0;
-
-        if (oar->task.refused)
-            continue;
-        uv_update_time(&self->uv);
-        uv_timer_start(&self->deadline, on_deadline, left / MS + 1, 0);
-        return;
-    }
-}
-
-/* Under host->lock; what the loop has is the caller's at the moment. */
-static void obey(struct async_loop *self)
-{
-    struct host *host = self->rower.host;
-    struct lease *lease = self->rower.lease;
-
-    if (lease != NULL
-        && tri_rangeset_intersects(&lease->cancelled, self->rower.next,
-                                   self->rower.end - self->rower.next)) {
-        lease_ungrab(host, &self->rower);
-        lease_drop_cancelled(host, lease);
-    }
-    tri_dlist_foreach(&self->in_flight, node)
-    {
-        struct oar *oar = tri_container_of(node, struct oar, node);
-
-        if (!oar->task.refused
-            && tri_rangeset_contains(&oar->task.lease->cancelled, oar->task.index))
-            rower_refuse(host, oar->box, &oar->task, false);
-    }
-}
-
-void async_obey(struct host *host, struct rower *self)
-{
-    struct async_loop *loop = host->loop;
-
-    if (loop == NULL)
-        return;
-    if (self == &loop->rower) {
-        obey(loop);
-        wake_stopped(loop);
-        return;
-    }
-    if (gate_take(&loop->rower)) {
-        obey(loop);
-        gate_give(&loop->rower);
-    }
-    atomic_store_explicit(&loop->rower.knock, 1, memory_order_relaxed);
-    uv_async_send(&loop->wake);
-}
-
 /* ---- from outside --------------------------------------------------------------------------- */
 
 void loop_post(struct async_loop *self, struct letter *letter)
@@ -344,40 +244,15 @@ static void on_wake(uv_async_t *wake)
     if (atomic_exchange_explicit(&self->rower.knock, 0, memory_order_relaxed) == 0)
         return;
     pthread_mutex_lock(&host->lock);
-    obey(self);
+    loop_obey(self);
     pthread_mutex_unlock(&host->lock);
-    wake_stopped(self);
+    loop_wake_stopped(self);
 }
 
 void async_rouse(struct host *host, const struct rower *self)
 {
     if (host->loop != NULL && self != &host->loop->rower)
         uv_async_send(&host->loop->wake);
-}
-
-bool async_reads(const struct host *host)
-{
-    return host->loop != NULL && !host->loop->held;
-}
-
-void async_watch(struct host *host, uint64_t now, bool partials, struct tri_dlist_head *parcels)
-{
-    struct async_loop *loop = host->loop;
-    uint64_t turns = atomic_load_explicit(&host->table->turns, memory_order_relaxed);
-
-    (void)now;
-    if (loop == NULL)
-        return;
-    loop->held = false;
-    if (gate_take(&loop->rower)) {
-        loop->held = turns == loop->watched_turns;
-        if (loop->held) {
-            lease_ungrab(host, &loop->rower);
-            flush_take_all(host, &loop->rower, partials, parcels);
-        }
-        gate_give(&loop->rower);
-    }
-    loop->watched_turns = turns;
 }
 
 /* ---- the loop's life ------------------------------------------------------------------------ */

@@ -114,6 +114,13 @@ enum tri_status async_transfer(struct tri_task *task, struct transfer *transfer)
 /* From any thread: have letter->read called on the loop. */
 void loop_post(struct async_loop *self, struct letter *letter);
 
+/* Under host->lock; what the loop has is the caller's at the moment (async_stop.c). Refuse the
+ * tasks in flight that are cancelled, drop those of the run. */
+void loop_obey(struct async_loop *self);
+
+/* On the loop: wake everything that was told to stop. */
+void loop_wake_stopped(struct async_loop *self);
+
 /* The clock, read now. */
 uint64_t loop_clock(struct async_loop *self);
 

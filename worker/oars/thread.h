@@ -13,6 +13,13 @@ enum tri_status thread_command(struct tri_task *task,
                                struct command_call *call);
 enum tri_status thread_transfer(struct tri_task *task, struct transfer *transfer);
 
+/* Between tasks (thread_idle.c), by the rower itself. Send what is in its box, and do what it was
+ * knocked for. */
+void thread_send_own(struct rower *self);
+
+/* Grab the next run, waiting for it; the run before, of `count` tasks, took `elapsed_ns`. */
+void thread_next_run(struct rower *self, uint64_t elapsed_ns, uint64_t count);
+
 /* Under host->lock: its oar is nobody's. */
 void thread_leave_slot(struct rower *self);
 

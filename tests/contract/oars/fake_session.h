@@ -80,6 +80,11 @@ uint64_t fake_lease_items(struct fake *self,
                           uint64_t count,
                           uint64_t chunk);
 
+/* A batch of items, and a lease of strings. */
+void fake_open_items(
+    struct fake *self, const char *handler, unsigned width, uint64_t timeout_ms, uint64_t count);
+void fake_lease_texts(struct fake *self, const char *const *texts, uint64_t count);
+
 void fake_revoke(struct fake *self, uint64_t lease, uint64_t first, uint64_t count);
 void fake_cancel(struct fake *self, uint64_t lease, uint64_t first, uint64_t count);
 
@@ -98,6 +103,7 @@ void fake_wait_for(struct fake *self, uint64_t first, uint64_t count);
 /* The value of task `index`, which must have one. */
 struct tri_value fake_value(const struct fake *self, uint64_t index);
 int64_t fake_integer(const struct fake *self, uint64_t index);
+void fake_expect_text(const struct fake *self, uint64_t index, const char *text);
 void fake_expect_ended(const struct fake *self,
                        uint64_t index,
                        enum tri_outcome outcome,

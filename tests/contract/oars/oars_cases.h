@@ -9,5 +9,6 @@ TCase *failures_case(void);
 TCase *stopping_case(void);
 TCase *crashes_case(void);
 TCase *calls_case(void);
+TCase *commands_case(void);
 
 #endif

@@ -6,8 +6,8 @@
 
 int main(int argc, char **argv)
 {
-    TCase *(*const cases[])(void) = { results_case, failures_case, stopping_case, crashes_case,
-                                      calls_case };
+    TCase *(*const cases[])(void) = { results_case, failures_case, stopping_case,
+                                      crashes_case, calls_case,    commands_case };
     Suite *suite = suite_create("oars");
     SRunner *runner;
     int failed;
