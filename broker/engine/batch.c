@@ -235,13 +235,19 @@ void batch_set_feeder(struct engine *engine, struct batch *self, struct session 
         tri_dlist_remove(&engine->unfed_batches, &self->unfed);
 }
 
+void batch_set_state(struct batch *self, enum tri_batch_state state)
+{
+    tri_assert(LIFE_ALLOWS(LIFE_BATCH_MAP, self->state, state));
+    self->state = state;
+}
+
 void batch_seal(struct engine *engine, struct batch *self, const char *reason)
 {
     if (self->sealed)
         return;
     self->sealed = true;
     if (self->state == TRI_BATCH_OPEN)
-        self->state = TRI_BATCH_RUNNING;
+        batch_set_state(self, TRI_BATCH_RUNNING);
     if (reason != NULL)
         batch_set_reason(self, "%s", reason);
     batch_set_feeder(engine, self, NULL);

@@ -173,6 +173,9 @@ void batch_expire_ended(struct engine *engine);
 /* Who appends to an open batch; NULL: nobody, and its grace begins. */
 void batch_set_feeder(struct engine *engine, struct batch *self, struct session *session);
 
+/* Go on to another state (lifecycle.h). */
+void batch_set_state(struct batch *self, enum tri_batch_state state);
+
 /* No task will be added. */
 void batch_seal(struct engine *engine, struct batch *self, const char *reason);
 void batch_set_reason(struct batch *self, const char *format, ...)

@@ -11,6 +11,12 @@ struct berth *berth_find(const struct worker *worker, const struct batch *batch)
 
 /* ---- asked, late, manned, refused ----------------------------------------------------------- */
 
+static void set_state(struct berth *self, enum berth_state state)
+{
+    tri_assert(LIFE_ALLOWS(LIFE_BERTH_MAP, self->state, state));
+    self->state = state;
+}
+
 static void stop_asking(struct engine *engine, struct berth *self)
 {
     if (self->state != BERTH_ASKED)
@@ -53,7 +59,7 @@ struct berth *berth_ask(struct engine *engine, struct worker *worker, struct bat
 void berth_late(struct engine *engine, struct berth *self)
 {
     stop_asking(engine, self);
-    self->state = BERTH_LATE;
+    set_state(self, BERTH_LATE);
     self->why = "does not say how many oars it has for this batch";
 }
 
@@ -85,7 +91,7 @@ static void refused(struct engine *engine, struct berth *self, uint64_t status)
 
     if (self->state != BERTH_REFUSED)
         batch->refusals++;
-    self->state = BERTH_REFUSED;
+    set_state(self, BERTH_REFUSED);
     self->status = status;
     self->why = "refused the batch";
     set_width(engine, self, 0);
@@ -106,7 +112,7 @@ void on_oars(struct engine *engine, struct session *session, const struct tri_ms
     }
     if (self->state == BERTH_REFUSED)
         self->batch->refusals--;
-    self->state = BERTH_MANNED;
+    set_state(self, BERTH_MANNED);
     self->status = TRI_OK;
     self->model = oars->model;
     self->why = oars->width != 0 ? "has oars" : "has no oars for it now";
@@ -195,7 +201,7 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell)
     stop_asking(engine, self);
     if (self->state == BERTH_REFUSED)
         batch->refusals--;
-    self->state = BERTH_MANNED;
+    set_state(self, BERTH_GONE);
     set_width(engine, self, 0);
     tri_assert(self->used == 0 && self->queue_ns == 0);
     if (tell) {

@@ -70,9 +70,9 @@ static void settle_draining(struct engine *engine, struct batch *batch)
 
 static void end_batch(struct engine *engine, struct batch *batch)
 {
-    batch->state = batch->cancelling ? TRI_BATCH_CANCELLED
-                   : batch->halting  ? TRI_BATCH_HALTED
-                                     : TRI_BATCH_DONE;
+    batch_set_state(batch, batch->cancelling ? TRI_BATCH_CANCELLED
+                           : batch->halting  ? TRI_BATCH_HALTED
+                                             : TRI_BATCH_DONE);
     batch->ended_at = engine->now;
     tri_dlist_push_back(&engine->ended_batches, &batch->ended);
     out_trace(&engine->out, "batch.ended batch=%llu state=%s done=%llu dead=%llu cancelled=%llu",

@@ -11,6 +11,7 @@
 
 #include "broker/engine/event.h"
 #include "broker/engine/grade.h"
+#include "broker/engine/lifecycle.h"
 #include "common/heap.h"
 
 struct engine;
@@ -24,13 +25,6 @@ struct worker;
 
 /* Charged for a task of unknown length until its result says better. */
 #define LEASE_CHARGE_UNKNOWN_NS 1000000
-
-enum berth_state {
-    BERTH_ASKED,   /* BATCH sent */
-    BERTH_LATE,    /* OARS has not come for so long that others are asked */
-    BERTH_MANNED,  /* OARS came; width may be 0 for now */
-    BERTH_REFUSED, /* OARS came with a status */
-};
 
 struct berth {
     struct worker *worker;

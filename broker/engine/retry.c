@@ -35,7 +35,7 @@ static void reopen(struct engine *engine, struct batch *batch)
     batch_clear_reason(batch);
     if (!batch_has_ended(batch))
         return;
-    batch->state = TRI_BATCH_RUNNING;
+    batch_set_state(batch, TRI_BATCH_RUNNING);
     tri_dlist_remove(&engine->ended_batches, &batch->ended);
     tri_dlist_foreach(&batch->attachments, node)
     {
