@@ -116,6 +116,7 @@ static struct batch *batch_new(struct session *self, const struct tri_msg_batch 
                                                            : sizeof(batch->uuid.bytes));
     batch->spec_frame = tri_frame_copy(message->spec);
     batch->feed_count = 1;
+    batch->busy_at = self->now;
     batch->timer.kind = TIMER_BATCH;
     tri_dlist_init(&batch->hosts);
     tri_dlist_init(&batch->hungry);

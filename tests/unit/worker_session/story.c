@@ -320,7 +320,7 @@ void session_begins(story_change_fn *change)
     if (change != NULL)
         change(&options);
     session = session_new(&options);
-    now = 1000;
+    now = 1000000;
     line_count = line_next = 0;
     hosts_are_on(NULL, 0);
 }

@@ -612,7 +612,7 @@ static void begin(uint64_t seed)
     tri_prng_init(&prng, seed);
     tri_map_init(&hosts);
     tri_map_init(&leases);
-    now = 1000;
+    now = 1000000;
     last_lease = last_seq = last_heartbeat = 0;
     connected = welcomed = exited = false;
     session_options_init(&options);
