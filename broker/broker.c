@@ -41,7 +41,7 @@ static enum tri_status settle(struct broker *self)
     enum tri_status status = performer_commit(&self->performer, &self->error);
 
     if (status == TRI_OK)
-        performer_flush(&self->performer);
+        performer_flush(&self->performer, self->now);
     return status;
 }
 
@@ -96,6 +96,7 @@ static int poll_ms(const struct broker *self, tri_time now)
 {
     tri_time deadline = engine_deadline(self->engine);
     tri_time door = door_deadline(self->door);
+    tri_time deferred = performer_deadline(&self->performer);
 
     if (self->more || self->performer.lost_count > 0)
         return 0;
@@ -103,6 +104,8 @@ static int poll_ms(const struct broker *self, tri_time now)
         deadline = self->quiet_until;
     if (door < deadline)
         deadline = door;
+    if (deferred < deadline)
+        deadline = deferred;
     if (deadline <= now)
         return 0;
     return deadline - now < POLL_MS_MAX ? (int)(deadline - now) : POLL_MS_MAX;

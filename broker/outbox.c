@@ -67,15 +67,17 @@ void outbox_put(struct outbox *self,
                 const struct peer_id *peer,
                 zmq_msg_t *frames,
                 size_t count,
-                uint64_t ticket)
+                uint64_t ticket,
+                struct outbox_manner manner)
 {
     if (self->entry_count == self->entry_capacity)
         grow_entries(self);
     if (self->frame_capacity - self->frame_count < count)
         grow_frames(self, count);
     tri_assert(ticket == OUTBOX_NEXT_COMMIT || self->open_count == 0);
-    *entry_at(self, self->entry_count++) =
-        (struct outbox_entry){ .ticket = ticket, .peer = *peer, .frame_count = count };
+    *entry_at(self, self->entry_count++) = (struct outbox_entry){
+        .ticket = ticket, .peer = *peer, .frame_count = count, .manner = manner
+    };
     for (size_t i = 0; i < count; i++)
         zmq_msg_move(frame_at(self, self->frame_count++), &frames[i]);
     if (ticket == OUTBOX_NEXT_COMMIT)
@@ -93,7 +95,11 @@ size_t outbox_peek_frames(const struct outbox *self)
     return self->entry_count == 0 ? 0 : entry_at(self, 0)->frame_count;
 }
 
-bool outbox_take(struct outbox *self, uint64_t durable, struct peer_id *peer, zmq_msg_t *frames)
+bool outbox_take(struct outbox *self,
+                 uint64_t durable,
+                 struct peer_id *peer,
+                 zmq_msg_t *frames,
+                 struct outbox_manner *manner)
 {
     struct outbox_entry *entry;
 
@@ -103,6 +109,7 @@ bool outbox_take(struct outbox *self, uint64_t durable, struct peer_id *peer, zm
     if (entry->ticket == OUTBOX_NEXT_COMMIT || entry->ticket > durable)
         return false;
     *peer = entry->peer;
+    *manner = entry->manner;
     for (size_t i = 0; i < entry->frame_count; i++)
         zmq_msg_move(&frames[i], frame_at(self, i));
     self->frame_first = (self->frame_first + entry->frame_count) & (self->frame_capacity - 1);

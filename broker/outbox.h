@@ -10,17 +10,24 @@
 #ifndef BROKER_OUTBOX_H
 #define BROKER_OUTBOX_H
 
-#include "broker/engine/event.h"
+#include "broker/engine/effect.h"
 
 #include <zmq.h>
 
 /* The ticket of the commit that is not yet started. */
 #define OUTBOX_NEXT_COMMIT UINT64_MAX
 
+/* Given back with the message; the outbox does not look at it. */
+struct outbox_manner {
+    enum haste haste;
+    uint64_t subject;
+};
+
 struct outbox_entry {
     uint64_t ticket;
     struct peer_id peer;
     size_t frame_count;
+    struct outbox_manner manner;
 };
 
 struct outbox {
@@ -46,7 +53,8 @@ void outbox_put(struct outbox *self,
                 const struct peer_id *peer,
                 zmq_msg_t *frames,
                 size_t count,
-                uint64_t ticket);
+                uint64_t ticket,
+                struct outbox_manner manner);
 
 /* The commit that OUTBOX_NEXT_COMMIT meant has been started: its ticket. */
 void outbox_ticket(struct outbox *self, uint64_t ticket);
@@ -60,6 +68,10 @@ static inline bool outbox_is_empty(const struct outbox *self)
 /* Take the first message whose commit is durable: its peer and the number of its frames, which are
  * moved into `frames` (room for outbox_peek_frames). False: nothing is ready. */
 size_t outbox_peek_frames(const struct outbox *self);
-bool outbox_take(struct outbox *self, uint64_t durable, struct peer_id *peer, zmq_msg_t *frames);
+bool outbox_take(struct outbox *self,
+                 uint64_t durable,
+                 struct peer_id *peer,
+                 zmq_msg_t *frames,
+                 struct outbox_manner *manner);
 
 #endif

@@ -16,11 +16,13 @@ void performer_init(struct performer *self,
 {
     *self = (struct performer){ .router = router, .store = store, .gauges = gauges };
     outbox_init(&self->outbox);
+    deferred_init(&self->deferred);
 }
 
 void performer_deinit(struct performer *self)
 {
     outbox_deinit(&self->outbox);
+    deferred_deinit(&self->deferred);
     free(self->frames);
     free(self->lost);
     free(self->loads);
@@ -91,22 +93,74 @@ static enum tri_status build(struct performer *self,
     return gauges_frame(self->gauges, peer, effect->send.frame, bytes, &self->frames[1]);
 }
 
-/* Give the frames to libzmq; they are gone afterwards in any case. */
-static void transmit(struct performer *self, const struct peer_id *peer)
+/* Give frames to libzmq; they are gone afterwards in any case. */
+static void give(struct performer *self,
+                 const struct peer_id *peer,
+                 zmq_msg_t *frames,
+                 size_t count)
 {
     struct tri_error error;
-    enum tri_status status = tri_parts_send(self->router, self->frames, self->frame_count, &error);
+    enum tri_status status = tri_parts_send(self->router, frames, count, &error);
 
     if (status == TRI_OK) {
-        self->frame_count = 0;
         self->sent++;
         return;
     }
-    drop_frames(self);
+    for (size_t i = 0; i < count; i++)
+        zmq_msg_close(&frames[i]);
     if (status == TRI_UNREACHABLE || status == TRI_BUSY)
         lose(self, peer);
     else
         tri_log(TRI_LOG_ERROR, "send.failed", "why=%s", TRI_QUOTE(error.text));
+}
+
+static void open_deferred(zmq_msg_t frames[DEFERRED_FRAMES])
+{
+    for (size_t i = 0; i < DEFERRED_FRAMES; i++)
+        zmq_msg_init(&frames[i]);
+}
+
+static void send_deferred(struct performer *self, const struct peer_id *peer)
+{
+    zmq_msg_t frames[DEFERRED_FRAMES];
+
+    open_deferred(frames);
+    while (deferred_take_for(&self->deferred, peer, frames)) {
+        give(self, peer, frames, DEFERRED_FRAMES);
+        open_deferred(frames);
+    }
+}
+
+/* Send `self->frames`, not before what was deferred for the same peer unless it may overtake. */
+static void transmit(struct performer *self, const struct peer_id *peer, enum haste haste)
+{
+    if (haste != HASTE_OVERTAKES && !deferred_is_empty(&self->deferred))
+        send_deferred(self, peer);
+    give(self, peer, self->frames, self->frame_count);
+    self->frame_count = 0;
+}
+
+static void send_oldest(struct performer *self)
+{
+    zmq_msg_t frames[DEFERRED_FRAMES];
+    struct peer_id peer;
+
+    open_deferred(frames);
+    if (deferred_take(&self->deferred, &peer, frames))
+        give(self, &peer, frames, DEFERRED_FRAMES);
+}
+
+/* Keep `self->frames` for a while. */
+static void defer(struct performer *self,
+                  tri_time now,
+                  const struct peer_id *peer,
+                  uint64_t subject)
+{
+    tri_assert(self->frame_count == DEFERRED_FRAMES);
+    if (deferred_is_full(&self->deferred))
+        send_oldest(self);
+    deferred_put(&self->deferred, now, peer, subject, self->frames);
+    self->frame_count = 0;
 }
 
 static enum tri_status perform_send(struct performer *self,
@@ -127,11 +181,12 @@ static enum tri_status perform_send(struct performer *self,
         return status;
     }
     if (!waits) {
-        transmit(self, &effect->send.peer);
+        transmit(self, &effect->send.peer, effect->send.haste);
         return TRI_OK;
     }
     outbox_put(&self->outbox, &effect->send.peer, self->frames, self->frame_count,
-               self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket);
+               self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket,
+               (struct outbox_manner){ effect->send.haste, effect->send.subject });
     self->frame_count = 0;
     return TRI_OK;
 }
@@ -226,22 +281,39 @@ enum tri_status performer_commit(struct performer *self, struct tri_error *error
     return TRI_OK;
 }
 
-void performer_flush(struct performer *self)
+/* Send or defer the next message that is durable. False: none. */
+static bool flush_next(struct performer *self, tri_time now, uint64_t durable)
+{
+    size_t count = outbox_peek_frames(&self->outbox);
+    struct peer_id peer;
+    struct outbox_manner manner;
+
+    reserve_frames(self, count);
+    for (size_t i = 0; i < count; i++)
+        zmq_msg_init(&self->frames[i]);
+    if (!outbox_take(&self->outbox, durable, &peer, self->frames, &manner))
+        return false;
+    self->frame_count = count;
+    if (manner.haste == HASTE_NONE)
+        defer(self, now, &peer, manner.subject);
+    else
+        transmit(self, &peer, manner.haste);
+    return true;
+}
+
+void performer_flush(struct performer *self, tri_time now)
 {
     uint64_t durable = self->store->operations->durable(self->store);
-    struct peer_id peer;
 
-    while (!outbox_is_empty(&self->outbox)) {
-        size_t count = outbox_peek_frames(&self->outbox);
+    while (flush_next(self, now, durable))
+        continue;
+    while (deferred_deadline(&self->deferred) <= now)
+        send_oldest(self);
+}
 
-        reserve_frames(self, count);
-        for (size_t i = 0; i < count; i++)
-            zmq_msg_init(&self->frames[i]);
-        if (!outbox_take(&self->outbox, durable, &peer, self->frames))
-            return;
-        self->frame_count = count;
-        transmit(self, &peer);
-    }
+tri_time performer_deadline(const struct performer *self)
+{
+    return deferred_deadline(&self->deferred);
 }
 
 bool performer_take_event(struct performer *self, struct event *event)

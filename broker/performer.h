@@ -3,7 +3,8 @@
  * PUT and DELETE go to the store at once and become durable with the next commit. A SEND that
  * waits is queued until the commit of the newest PUT before it; one that does not wait leaves at
  * once, unless an earlier SEND of the same step waits: then it waits behind it. So heartbeats and
- * leases overtake commits, and the messages of one step never overtake each other.
+ * leases overtake commits, and the messages of one step never overtake each other. An
+ * acknowledgement stays behind once more (deferred.h).
  *
  * What comes of it (a peer is gone, a payload is there) is given back as events.
  *
@@ -15,6 +16,7 @@
 #ifndef BROKER_PERFORMER_H
 #define BROKER_PERFORMER_H
 
+#include "broker/deferred.h"
 #include "broker/engine/effect.h"
 #include "broker/inbox.h"
 #include "broker/net/gauge.h"
@@ -26,6 +28,7 @@ struct performer {
     struct store *store;
     struct gauges *gauges;
     struct outbox outbox;
+    struct deferred deferred;
     zmq_msg_t *frames; /* of the message being built; those past `frame_count` are not open */
     size_t frame_count;
     size_t frame_capacity;
@@ -57,8 +60,11 @@ enum tri_status performer_apply(struct performer *self,
 /* Make everything written so far one transaction; nothing happens when nothing was. */
 enum tri_status performer_commit(struct performer *self, struct tri_error *error);
 
-/* Send what has become durable. */
-void performer_flush(struct performer *self);
+/* Send what has become durable, and what was deferred until `now`. */
+void performer_flush(struct performer *self, tri_time now);
+
+/* When there will be something deferred to flush. */
+tri_time performer_deadline(const struct performer *self);
 
 /* Take the next event that performing has caused: PEER_LOST, LOADED or LOAD_FAILED, without time.
  * False: none. */

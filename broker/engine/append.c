@@ -10,13 +10,17 @@ void append_tell(struct engine *engine, struct session *session, struct batch *b
 {
     struct tri_message message = { .type = TRI_MESSAGE_APPENDED };
     struct stock *stock = batch->stock;
+    bool is_short = credit_append_is_short(engine, batch);
 
     stock->told_bytes = stock->credit_bytes;
     message.appended.number = batch->number;
     message.appended.count = batch->count;
     message.appended.hash = stock_hash(stock);
     message.appended.append_bytes_max = stock->credit_bytes;
-    out_send(engine, session, &message, true);
+    if (is_short)
+        out_send(engine, session, &message, true);
+    else
+        out_acknowledge(engine, session, &message, batch->number);
 }
 
 /* ---- what cannot be taken ------------------------------------------------------------------- */

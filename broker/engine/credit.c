@@ -101,15 +101,24 @@ void credit_append(struct engine *engine, struct batch *batch)
     batch_touch(engine, batch);
 }
 
+static uint64_t append_step(const struct engine *engine)
+{
+    return engine->options.limits.batch_bytes_max / 8;
+}
+
+bool credit_append_is_short(const struct engine *engine, const struct batch *batch)
+{
+    return batch->stock->told_bytes - batch->stock->appended_bytes < append_step(engine);
+}
+
 bool credit_append_is_news(const struct engine *engine, const struct batch *batch)
 {
     const struct stock *stock = batch->stock;
-    uint64_t step = engine->options.limits.batch_bytes_max / 8;
 
     if (batch->feeder == NULL || batch->sealed || stock->credit_bytes == stock->told_bytes)
         return false;
-    return stock->credit_bytes - stock->told_bytes >= step
-           || stock->told_bytes - stock->appended_bytes < step;
+    return stock->credit_bytes - stock->told_bytes >= append_step(engine)
+           || credit_append_is_short(engine, batch);
 }
 
 /* ---- result room ---------------------------------------------------------------------------- */

@@ -46,6 +46,9 @@ uint64_t credit_append_room(const struct engine *engine);
 /* Grow the append credit of an open batch as far as limits and memory allow. */
 void credit_append(struct engine *engine, struct batch *batch);
 
+/* True when the client has been told of so little credit that it may be waiting for more. */
+bool credit_append_is_short(const struct engine *engine, const struct batch *batch);
+
 /* True when the client should hear of the credit that has grown. */
 bool credit_append_is_news(const struct engine *engine, const struct batch *batch);
 

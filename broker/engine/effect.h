@@ -3,7 +3,8 @@
  * Order: effects are performed in the order given. All PUTs and DELETEs of one step, and of as
  * many later steps as the caller likes, form one transaction; a SEND with `waits` set must not
  * leave before the newest PUT given before it is durable; waiting SENDs to one peer keep their
- * order, also among each other and with its non-waiting ones of the same batch.
+ * order, also among each other and with its non-waiting ones of the same batch. Only an
+ * acknowledgement may stay behind, see enum haste.
  *
  * Memory: borrowed from the engine until its next step; PUT payloads that name an event's frame
  * are borrowed from the event (the caller owns those frames and keeps what it needs).
@@ -35,6 +36,15 @@ struct attachment {
     uint32_t count;
 };
 
+/* How a waiting SEND stands to others to its peer. An acknowledgement stands for all before it of
+ * the same `subject`, so a later one may take its place; it may stay behind for some milliseconds,
+ * but nothing except rows and leases, which somebody waits for, overtakes it. */
+enum haste {
+    HASTE_NORMAL,
+    HASTE_OVERTAKES, /* a row, a lease */
+    HASTE_NONE,      /* an acknowledgement */
+};
+
 struct effect {
     enum effect_type type;
     union {
@@ -55,6 +65,8 @@ struct effect {
             const struct attachment *attachments;
             size_t attachment_count;
             bool waits;
+            enum haste haste;
+            uint64_t subject; /* HASTE_NONE */
         } send;
         const char *trace;
     };

@@ -160,6 +160,20 @@ bool out_send(struct engine *engine,
     return true;
 }
 
+void out_acknowledge(struct engine *engine,
+                     struct session *session,
+                     const struct tri_message *message,
+                     uint64_t subject)
+{
+    struct effect *effect;
+
+    if (!out_send(engine, session, message, true))
+        return;
+    effect = &engine->out.effects[engine->out.count - 1];
+    effect->send.haste = HASTE_NONE;
+    effect->send.subject = subject;
+}
+
 bool out_send_payload(struct engine *engine,
                       struct session *session,
                       const struct tri_message *message,
@@ -167,10 +181,14 @@ bool out_send_payload(struct engine *engine,
                       size_t count,
                       bool waits)
 {
+    struct effect *effect;
+
     if (!out_send(engine, session, message, waits))
         return false;
+    effect = &engine->out.effects[engine->out.count - 1];
+    effect->send.haste = HASTE_OVERTAKES;
     if (count != 0)
-        attach(&engine->out, &engine->out.effects[engine->out.count - 1], attachments, count);
+        attach(&engine->out, effect, attachments, count);
     return true;
 }
 
@@ -185,6 +203,7 @@ bool out_send_kept(struct engine *engine,
     if (!session->connected)
         return false;
     effect = add_send(&engine->out, &session->peer, copy(&engine->out, frame), true);
+    effect->send.haste = HASTE_OVERTAKES;
     attach(&engine->out, effect, &attachment, 1);
     return true;
 }

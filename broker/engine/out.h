@@ -42,7 +42,13 @@ bool out_send(struct engine *engine,
               const struct tri_message *message,
               bool waits);
 
-/* The same with payload frames; `attachments` is copied. */
+/* Acknowledge, after the newest PUT is durable; stands for what was said of `subject` before. */
+void out_acknowledge(struct engine *engine,
+                     struct session *session,
+                     const struct tri_message *message,
+                     uint64_t subject);
+
+/* Send a lease with its payload frames; `attachments` is copied. */
 bool out_send_payload(struct engine *engine,
                       struct session *session,
                       const struct tri_message *message,
@@ -50,7 +56,7 @@ bool out_send_payload(struct engine *engine,
                       size_t count,
                       bool waits);
 
-/* Send frame 0 as it is kept, with one payload. Always waits. */
+/* Send a row: frame 0 as it is kept, with its payload. Always waits. */
 bool out_send_kept(struct engine *engine,
                    struct session *session,
                    struct tri_bytes frame,

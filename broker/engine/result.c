@@ -27,7 +27,7 @@ void report_take(struct engine *engine, struct session *session, uint64_t seq)
     session->worker->seq = seq;
     session->worker->seq_known = true;
     message.results_ok.seq = seq;
-    out_send(engine, session, &message, true);
+    out_acknowledge(engine, session, &message, 0);
 }
 
 static void measure(struct berth *berth, uint64_t tasks, uint64_t wall_ns)

@@ -158,6 +158,7 @@ static void apply_send(struct scenario *s,
     scenario_text(s, peer, &message, effect, sent->text, sizeof(sent->text));
     remember(s, peer->name, sent->text);
     sent->waits = effect->send.waits;
+    sent->haste = effect->send.haste;
     sent->taken = is_noise(s, peer, message.type);
 }
 
@@ -721,6 +722,17 @@ bool was_sent(struct scenario *s, const char *name, const char *start)
         if (strncmp(peer->sent[i].text, start, strlen(start)) == 0)
             return true;
     return false;
+}
+
+enum haste haste_of(struct scenario *s, const char *name, const char *start)
+{
+    struct peer *peer = peer_of(s, name);
+
+    for (size_t i = 0; i < peer->sent_count; i++)
+        if (strncmp(peer->sent[i].text, start, strlen(start)) == 0)
+            return peer->sent[i].haste;
+    ck_abort_msg("%s was not sent %s", name, start);
+    return HASTE_NORMAL;
 }
 
 bool was_ever_sent(struct scenario *s, const char *name, const char *line)

@@ -33,6 +33,7 @@ struct sent {
     uint64_t order;
     char text[600];
     bool waits;
+    enum haste haste;
     bool taken;
 };
 
@@ -248,6 +249,9 @@ void expect_nothing_else(struct scenario *s);
 void ignore(struct scenario *s, const char *name);
 bool was_ever_sent(struct scenario *s, const char *name, const char *line);
 bool was_sent(struct scenario *s, const char *name, const char *start);
+
+/* Of what begins so and has been sent to this peer and not dropped. */
+enum haste haste_of(struct scenario *s, const char *name, const char *start);
 size_t sent_count(struct scenario *s, const char *name);
 const char *next_line(struct scenario *s, const char *name);
 void expect_trace(struct scenario *s, const char *part);

@@ -306,6 +306,7 @@ static void report(struct scenario *s,
     for (size_t i = 0; i < peer->sent_count; i++)
         if (!peer->sent[i].taken && strcmp(peer->sent[i].text, text) == 0) {
             ck_assert(peer->sent[i].waits);
+            ck_assert_int_eq(peer->sent[i].haste, HASTE_NONE);
             peer->sent[i].taken = true;
             return;
         }

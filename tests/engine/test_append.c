@@ -261,6 +261,29 @@ START_TEST(an_append_over_the_credit_is_busy_until_work_is_done)
 }
 END_TEST
 
+START_TEST(nobody_waits_for_an_acknowledgement_unless_the_credit_is_short)
+{
+    struct engine_options options = tight(1 << 20, 10000);
+
+    story_with(&options);
+    client_and_worker(&s, 2);
+    client_opens(&s, "c1", "b1", WINDOW);
+    client_appends_at(&s, "c1", "b1", 0, 5, 990, 'x');
+    ck_assert_int_eq(haste_of(&s, "c1", "APPENDED b1 5"), HASTE_NONE);
+    ck_assert_int_eq(haste_of(&s, "w1", "LEASE b1"), HASTE_OVERTAKES);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    client_appends_at(&s, "c1", "b1", 5, 4, 990, 'x');
+    ck_assert_int_eq(haste_of(&s, "c1", "APPENDED b1 9"), HASTE_NORMAL);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    ck_assert_int_eq(haste_of(&s, "c1", "ROW b1 #0"), HASTE_OVERTAKES);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+}
+END_TEST
+
 START_TEST(a_chunk_larger_than_a_batch_may_queue_is_full)
 {
     struct engine_options options = tight(1 << 20, 5000);
@@ -347,6 +370,7 @@ int main(void)
     STORY(a_chunk_is_deleted_when_all_its_tasks_are_done);
     STORY(a_chunk_with_a_dead_task_is_kept_for_a_retry_by_hand);
     STORY(an_append_over_the_credit_is_busy_until_work_is_done);
+    STORY(nobody_waits_for_an_acknowledgement_unless_the_credit_is_short);
     STORY(a_chunk_larger_than_a_batch_may_queue_is_full);
     STORY(an_item_over_its_limit_is_too_large);
     STORY(a_chunk_kept_for_dead_tasks_goes_when_memory_is_needed);

@@ -27,7 +27,8 @@ static void put(uint8_t peer, size_t frame_count, uint64_t ticket)
         zmq_msg_init_size(&frames[i], 100);
         memset(zmq_msg_data(&frames[i]), peer + (int)i, 100);
     }
-    outbox_put(&outbox, &id, frames, frame_count, ticket);
+    outbox_put(&outbox, &id, frames, frame_count, ticket,
+               (struct outbox_manner){ HASTE_NONE, peer });
 }
 
 /* The peer of the next message that may leave, 0: none. */
@@ -36,11 +37,14 @@ static uint8_t take(uint64_t durable)
     struct peer_id peer;
     zmq_msg_t frames[8];
     size_t count = outbox_peek_frames(&outbox);
+    struct outbox_manner manner;
 
     for (size_t i = 0; i < count; i++)
         zmq_msg_init(&frames[i]);
-    if (!outbox_take(&outbox, durable, &peer, frames))
+    if (!outbox_take(&outbox, durable, &peer, frames, &manner))
         return 0;
+    ck_assert_int_eq(manner.haste, HASTE_NONE);
+    ck_assert_uint_eq(manner.subject, peer.bytes[0]);
     for (size_t i = 0; i < count; i++) {
         ck_assert_uint_eq(zmq_msg_size(&frames[i]), 100);
         ck_assert_uint_eq(tri_msg_bytes(&frames[i]).data[99], (uint8_t)(peer.bytes[0] + i));
