@@ -5,19 +5,34 @@
 
 /* ---- telling clients ------------------------------------------------------------------------ */
 
-/* One row whatever the number: its only entry stands for every index of the row's ranges. */
+/* One entry each for tens of thousands. One row for more, however many: its only entry stands for
+ * every index of the row's ranges. */
+static size_t encode_entries(const struct tri_rangeset *tasks, struct tri_buffer *list)
+{
+    struct tri_rec_entry entry = { .outcome = TRI_OUTCOME_CANCELLED };
+    struct tri_range range;
+    size_t count = 0;
+
+    for (uint64_t at = 0; tri_rangeset_next(tasks, at, &range); at = range.first + range.count)
+        for (uint64_t i = 0; i < range.count; i++, count++) {
+            entry.index = range.first + i;
+            tri_record_encode(TRI_RECORD_ENTRY, &entry, list);
+            if (tri_rangeset_count(tasks) > ENTRIES_MAX)
+                return 1;
+        }
+    return count;
+}
+
 static void report_some(struct engine *engine,
                         struct batch *batch,
                         const struct tri_rangeset *tasks)
 {
-    struct tri_rec_entry entry = { .outcome = TRI_OUTCOME_CANCELLED };
     struct tri_rec_entries entries;
     struct tri_buffer list = { 0 };
     struct tri_buffer body = { 0 };
+    size_t count = encode_entries(tasks, &list);
 
-    tri_rangeset_first(tasks, &entry.index);
-    tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
-    entries.entries = tri_list_of(&list, 1);
+    entries.entries = tri_list_of(&list, count);
     tri_record_encode(TRI_RECORD_ENTRIES, &entries, &body);
     tri_assert(!body.failed);
     row_add(engine, batch, TRI_ROW_ENTRIES, (struct tri_bytes){ 0 }, tasks, tri_buffer_bytes(&body),
