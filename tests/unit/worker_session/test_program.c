@@ -310,6 +310,7 @@ static const struct {
     { "--private 77", "descriptor 77 is not open" },
     { "--recycle many", "--recycle" },
     { "--plugin /nonexistent.so", "/nonexistent.so" },
+    { "--plugin-dir /tmp", "others may write" },
     { "--config /nonexistent.conf", "/nonexistent.conf" },
     { "--nonsense", "no such option" },
     { "and more", "and" },
