@@ -172,6 +172,8 @@ static struct http_thread *http_thread_of(struct async_loop *loop)
     self->loop = loop;
     self->multi = curl_multi_init();
     tri_assert(self->multi != NULL);
+    /* Else libcurl closes connections whenever few transfers happen to be under way. */
+    curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)loop->pool.count);
     pthread_mutex_init(&self->lock, NULL);
     tri_dlist_init(&self->fresh);
     tri_dlist_init(&self->given_up);
