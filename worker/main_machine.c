@@ -82,6 +82,12 @@ void machine_measure(struct chooser_machine *machine)
                                            "/sys/fs/cgroup/memory/memory.limit_in_bytes"))
         / 2;
     machine->processes_max = group_limit("/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max");
+    machine->processes_max =
+        smaller(machine->processes_max, smaller(number_in("/proc/sys/kernel/threads-max"),
+                                                number_in("/proc/sys/kernel/pid_max")));
+    /* A thread's stack and its guard are two mappings. */
+    machine->processes_max =
+        smaller(machine->processes_max, number_in("/proc/sys/vm/max_map_count") / 2);
     if (getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         machine->processes_max = smaller(machine->processes_max, limit.rlim_cur);
     machine->processes_max /= 2;

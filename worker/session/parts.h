@@ -7,37 +7,7 @@
 #ifndef SESSION_PARTS_H
 #define SESSION_PARTS_H
 
-#include "worker/session/state.h"
-
-/* ---- effects.c: what is to be done, kept until the next step -------------------------------- */
-
-void effects_begin(struct session *self);
-void effects_deinit(struct session *self);
-
-/* Memory until the next step. */
-void *effects_alloc(struct session *self, size_t size);
-
-/* Release one owner's share of `frame` at the next step: an effect may still name it. */
-void effects_retire(struct session *self, struct tri_frame *frame);
-
-/* A frame with the encoded message; the caller is its one owner. */
-struct tri_frame *effects_encode(struct session *self, const struct tri_message *message);
-
-/* Frames are borrowed: they get an owner more until the next step. */
-void effects_send(struct session *self, struct tri_frame *head, struct tri_frame *body);
-void effects_send_message(struct session *self, const struct tri_message *message);
-void effects_host_send(struct session *self,
-                       const struct host *host,
-                       const struct tri_message *message,
-                       struct tri_frame *const *frames,
-                       size_t frame_count);
-void effects_host_start(struct session *self, const struct host *host, enum tri_model model);
-void effects_host_kill(struct session *self, const struct host *host, int signal);
-void effects_host_end(struct session *self, const struct host *host);
-void effects_connect(struct session *self, uint64_t after_ms);
-void effects_exit(struct session *self, int status);
-void effects_trace(struct session *self, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+#include "worker/session/effects.h"
 
 /* ---- connection.c: HELLO, WELCOME, heartbeats, and what is held without an answer ------------ */
 
@@ -159,27 +129,35 @@ struct host *hosts_start(struct session *self, struct batch *batch, enum host_ki
 /* Tasks of its that run again (in no place now): suspects stay suspects. */
 void hosts_put_back(struct session *self, struct slice *slice, struct tri_range range);
 
+/* No host of its batch any more that anything is given to. */
+void hosts_stop_serving(struct session *self, struct host *host, enum host_state state);
+
+/* All that it has runs again; it has nothing then. */
+void hosts_give_back(struct session *self, struct host *host);
+
 /* It has nothing: close its link; it is killed when it is not gone soon. */
 void hosts_end(struct session *self, struct host *host);
 
 /* Whatever it has runs again elsewhere, uncharged; TERM first for one-oar hosts. */
 void hosts_kill(struct session *self, struct host *host);
 
-void hosts_on_gone(struct session *self, const struct session_event *event);
-void hosts_on_stalled(struct session *self, const struct session_event *event);
-/* What it says cannot be true: kill it. */
-void hosts_on_broken(struct session *self, uint64_t host, const char *why);
-
 /* Replace it: it gets nothing more, and has drain_grace_ms for what it has. */
 void hosts_leave(struct session *self, struct host *host);
 void hosts_on_oars(struct session *self, struct host *host, const struct tri_msg_oars *message);
 void hosts_free(struct session *self, struct host *host);
-void hosts_on_launcher_gone(struct session *self);
 void hosts_on_timer(struct session *self, struct host *host);
 
 /* After something was reported or given back by it: hungry, or to be ended. */
 void hosts_touch(struct session *self, struct host *host);
 void hosts_settle(struct session *self, struct host *host);
+
+/* ---- deaths.c ------------------------------------------------------------------------------- */
+
+void deaths_on_gone(struct session *self, const struct session_event *event);
+void deaths_on_stalled(struct session *self, const struct session_event *event);
+/* What it says cannot be true: kill it. */
+void deaths_on_broken(struct session *self, uint64_t host, const char *why);
+void deaths_on_launcher_gone(struct session *self);
 
 /* ---- feeding.c: queued tasks to hosts ------------------------------------------------------- */
 
@@ -197,7 +175,7 @@ void reports_on_host_message(struct session *self, const struct session_event *e
 void reports_on_ok(struct session *self, const struct tri_msg_results_ok *ok);
 void reports_resend(struct session *self);
 
-/* One task of `slice` has ended; `text` says how. The caller settles the slice. */
+/* One task of `slice` has ended; `text` says how. The slice may be gone afterwards. */
 void reports_ended(struct session *self,
                    struct slice *slice,
                    uint64_t index,

@@ -212,7 +212,7 @@ static bool finish_ranges(struct session *self,
     *finished = 0;
     for (size_t i = 0; i < ranges.count; i++)
         if (!is_inside(slice, tri_ranges_at(ranges, i))) {
-            hosts_on_broken(self, slice->host->id, "it reports tasks that it was not given");
+            deaths_on_broken(self, slice->host->id, "it reports tasks that it was not given");
             return false;
         }
     for (size_t i = 0; i < ranges.count; i++)
@@ -226,6 +226,7 @@ static void note_progress(struct session *self, struct slice *slice)
     struct batch *batch = slice->lease->batch;
 
     batch->failures = 0;
+    batch->interruptions = 0;
     batch->blocked_until = 0;
     slice->host->barren = false;
     batches_touch(self, batch);
@@ -243,7 +244,7 @@ static void on_results(struct session *self, struct slice *slice, const struct s
     if (event->frame_count == 0
         || tri_record_decode_head(TRI_RECORD_RESULT, event->frames[0]->bytes, &head, &size, NULL)
                != TRI_OK) {
-        hosts_on_broken(self, slice->host->id, "its results cannot be read");
+        deaths_on_broken(self, slice->host->id, "its results cannot be read");
         return;
     }
     if (!finish_ranges(self, slice, head.runs, &finished) || finished == 0)
@@ -263,7 +264,7 @@ static void on_partial(struct session *self, struct slice *slice, const struct s
     uint64_t finished;
 
     if (event->frame_count == 0) {
-        hosts_on_broken(self, slice->host->id, "a partial without a frame");
+        deaths_on_broken(self, slice->host->id, "a partial without a frame");
         return;
     }
     if (!finish_ranges(self, slice, message.partial.ranges, &finished) || finished == 0)
@@ -288,7 +289,7 @@ static void on_ended(struct session *self, struct slice *slice, const struct tri
         const struct tri_range range = { entry.index, 1 };
 
         if (!is_inside(slice, range)) {
-            hosts_on_broken(self, slice->host->id, "it reports tasks that it was not given");
+            deaths_on_broken(self, slice->host->id, "it reports tasks that it was not given");
             return;
         }
         finished += finish_range(slice, range);

@@ -166,16 +166,16 @@ static void dispatch(struct session *self, const struct session_event *event)
         reports_on_host_message(self, event);
         break;
     case SESSION_HOST_BROKEN:
-        hosts_on_broken(self, event->host, event->text);
+        deaths_on_broken(self, event->host, event->text);
         break;
     case SESSION_HOST_GONE:
-        hosts_on_gone(self, event);
+        deaths_on_gone(self, event);
         break;
     case SESSION_HOST_STALLED:
-        hosts_on_stalled(self, event);
+        deaths_on_stalled(self, event);
         break;
     case SESSION_LAUNCHER_GONE:
-        hosts_on_launcher_gone(self);
+        deaths_on_launcher_gone(self);
         break;
     case SESSION_TICK:
         timers_on_tick(self, event);

@@ -159,6 +159,8 @@ struct batch {
     struct tri_dlist_head suspected;       /* leases with suspects */
     struct tri_dlist_node touched;         /* in session->touched_batches until the step ends */
     uint64_t failures; /* hosts that died or did not start, since something was last reported */
+    uint64_t interruptions; /* launchers that died since something was last reported */
+    bool interrupted;       /* ... the one that died now */
     tri_time blocked_until; /* start no host before */
     tri_time busy_at;       /* leases were last seen */
     uint64_t feed_count;    /* tasks last given to a one-oar host: grows by doubling */

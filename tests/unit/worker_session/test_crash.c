@@ -207,6 +207,29 @@ START_TEST(when_the_launcher_dies_everything_runs_again_uncharged)
 }
 END_TEST
 
+START_TEST(a_batch_that_kills_every_launcher_is_refused)
+{
+    thread_batch();
+    lease_comes(10, 1, 0, 20);
+    expect("to 1: LEASE 1 0+20");
+    simple_event(SESSION_LAUNCHER_GONE);
+    for (unsigned long host = 2; host <= 5; host++) {
+        expect_host(host, "thread", 8);
+        expect("to %lu: LEASE %lu 0+20", host, host);
+        simple_event(SESSION_LAUNCHER_GONE);
+        time_passes_ms(100ul << (host - 2));
+        if (host == 5)
+            expect("HEARTBEAT busy 0 10:-");
+    }
+    expect_host(6, "thread", 8);
+    expect("to 6: LEASE 6 0+20");
+    simple_event(SESSION_LAUNCHER_GONE);
+    expect("OARS 1 refused SYSTEM");
+    expect("RELEASED #1 lease 10: 0+20");
+    session_ends();
+}
+END_TEST
+
 START_TEST(a_task_that_holds_the_loop_costs_that_host_and_only_itself)
 {
     session_begins(NULL);
@@ -306,6 +329,7 @@ int main(void)
     tcase_add_test(tcase, hosts_that_never_get_anywhere_have_the_batch_refused);
     tcase_add_test(tcase, an_isolated_lease_runs_one_by_one_in_hosts_with_one_oar);
     tcase_add_test(tcase, when_the_launcher_dies_everything_runs_again_uncharged);
+    tcase_add_test(tcase, a_batch_that_kills_every_launcher_is_refused);
     tcase_add_test(tcase, a_task_that_holds_the_loop_costs_that_host_and_only_itself);
     tcase_add_test(tcase, a_host_that_wants_to_be_replaced_is_at_once_and_finishes_what_it_has);
     tcase_add_test(tcase, a_host_that_leaves_is_killed_after_a_while_and_its_tasks_run_again);
