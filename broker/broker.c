@@ -3,7 +3,9 @@
 #include "broker/setup.h"
 #include "common/assert.h"
 #include "common/clock.h"
+#include "common/net/socket.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #define MESSAGES_A_TURN 256
@@ -15,6 +17,9 @@
  * stopped process, a suspended machine): what peers sent meanwhile is still on its way to the
  * inbox, and no time passes for the engine until they had one heartbeat to be heard. */
 #define STALL_MS 500
+
+/* How often the CPU time is looked at: a system call that a short turn can do without. */
+#define CPU_CLOCK_MS 100
 
 #define POLL_MS_MAX 1000
 #define OVERFLOW_LOG_MS 1000
@@ -112,16 +117,22 @@ static int poll_ms(const struct broker *self, tri_time now)
 }
 
 /* The time of a new turn. When much more of it has passed than was waited and worked, the process
- * stood still. */
+ * stood still. What was worked may count up to CPU_CLOCK_MS too much. */
 static void read_clock(struct broker *self, int waited_ms)
 {
     tri_time now = tri_clock_now_ms();
-    uint64_t cpu_ns = tri_clock_thread_cpu_ns();
-    uint64_t worked_ms = (cpu_ns - self->cpu_ns) / 1000000;
     uint64_t passed_ms = now > self->now ? now - self->now : 0;
+    bool is_late = passed_ms > (uint64_t)waited_ms + STALL_MS;
+    uint64_t cpu_ns;
+    uint64_t worked_ms;
 
     self->now += passed_ms;
+    if (!is_late && self->now < self->cpu_at + CPU_CLOCK_MS)
+        return;
+    cpu_ns = tri_clock_thread_cpu_ns();
+    worked_ms = (cpu_ns - self->cpu_ns) / 1000000;
     self->cpu_ns = cpu_ns;
+    self->cpu_at = self->now;
     if (passed_ms <= worked_ms + (uint64_t)waited_ms + STALL_MS)
         return;
     self->quiet_until = self->now + self->options->limits.heartbeat_ms;
@@ -154,20 +165,22 @@ static void watch_overflows(struct broker *self)
 /* Wait for something to happen; then it is `self->now`. Tells why to stop, or NULL. */
 static const char *await(struct broker *self)
 {
-    zmq_pollitem_t items[] = {
-        { .socket = self->router, .events = ZMQ_POLLIN },
-        { .socket = door_socket(self->door), .events = ZMQ_POLLIN },
-        { .fd = self->lifeline.signal_fd, .events = ZMQ_POLLIN },
-        { .fd = self->lifeline.owner_fd, .events = ZMQ_POLLIN },
+    struct pollfd fds[] = {
+        { .fd = tri_socket_fd(self->router), .events = POLLIN },
+        { .fd = door_fd(self->door), .events = POLLIN },
+        { .fd = self->lifeline.signal_fd, .events = POLLIN },
+        { .fd = self->lifeline.owner_fd, .events = POLLIN }, /* -1: none, and poll skips it */
     };
-    int count = self->lifeline.owner_fd >= 0 ? 4 : 3;
     int wait_ms = poll_ms(self, self->now);
 
-    zmq_poll(items, count, wait_ms);
+    if (wait_ms != 0 && tri_socket_is_readable(self->router))
+        wait_ms = 0;
+    poll(fds, TRI_COUNT_OF(fds), wait_ms);
     read_clock(self, wait_ms);
-    watch_door(self);
+    if (fds[1].revents != 0 || door_deadline(self->door) <= self->now)
+        watch_door(self);
     watch_overflows(self);
-    return (items[2].revents | items[3].revents) != 0 ? lifeline_check(&self->lifeline) : NULL;
+    return (fds[2].revents | fds[3].revents) != 0 ? lifeline_check(&self->lifeline) : NULL;
 }
 
 /* Serve until something ends it. */

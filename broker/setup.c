@@ -119,6 +119,7 @@ int setup_open(struct broker *self, const struct options *options)
         return BROKER_EXIT_INTERNAL;
     self->now = tri_clock_now_ms();
     self->cpu_ns = tri_clock_thread_cpu_ns();
+    self->cpu_at = self->now;
     tri_log(TRI_LOG_INFO, "broker.started", "name=%s pid=%d version=%s store=%s",
             TRI_QUOTE(options->name), (int)getpid(), TRI_SOFTWARE_VERSION,
             self->store->operations->name);

@@ -27,7 +27,8 @@ struct broker {
     struct inbox inbox;
     struct performer performer;
     tri_time now;
-    uint64_t cpu_ns;      /* of this thread, at `now` */
+    uint64_t cpu_ns;      /* of this thread, at `cpu_at` */
+    tri_time cpu_at;
     tri_time quiet_until; /* no TICK before */
     bool more;            /* the last turn left messages unread */
     uint64_t received;

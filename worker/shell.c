@@ -16,6 +16,7 @@
 
 #define EVENTS_AT_ONCE 64
 #define BYE_MS 1000 /* how long the last words may take */
+#define WAIT_MS_MAX 60000
 
 /* ---- effects -------------------------------------------------------------------------------- */
 
@@ -160,7 +161,7 @@ static tri_time earliest(tri_time a, tri_time b)
     return a < b ? a : b;
 }
 
-static long wait_ms(const struct shell *self)
+static int wait_ms(const struct shell *self)
 {
     tri_time at = session_deadline(self->session);
     tri_time now = tri_clock_now_ms();
@@ -169,7 +170,9 @@ static long wait_ms(const struct shell *self)
     at = earliest(at, self->watch_at);
     if (at == TRI_NEVER)
         return -1;
-    return at <= now ? 0 : (long)(at - now);
+    if (at <= now)
+        return 0;
+    return at - now < WAIT_MS_MAX ? (int)(at - now) : WAIT_MS_MAX;
 }
 
 static void dispatch(struct shell *self, const struct epoll_event *event)
@@ -180,15 +183,20 @@ static void dispatch(struct shell *self, const struct epoll_event *event)
         on_owner(self);
     else if (event->data.u64 == SHELL_WATCH_LAUNCHER)
         shell_launcher_ready(self, event->events);
-    else
+    else if (event->data.u64 != SHELL_WATCH_SOCKET)
         shell_host_ready(self, event->data.u64, event->events);
 }
 
-static void poll_links(struct shell *self)
+/* The inbox first: what has come is heard before anything expires. */
+static void dispatch_all(struct shell *self,
+                         const struct epoll_event *events,
+                         int count,
+                         bool has_mail)
 {
-    struct epoll_event events[EVENTS_AT_ONCE];
-    int count = epoll_wait(self->epoll_fd, events, EVENTS_AT_ONCE, 0);
-
+    for (int i = 0; i < count; i++)
+        has_mail = has_mail || events[i].data.u64 == SHELL_WATCH_SOCKET;
+    if (has_mail)
+        shell_receive(self);
     for (int i = 0; i < count && !self->exiting; i++)
         dispatch(self, &events[i]);
 }
@@ -235,20 +243,17 @@ static void tick(struct shell *self)
 static void serve(struct shell *self)
 {
     while (!self->exiting) {
-        zmq_pollitem_t items[2] = { { .fd = self->epoll_fd, .events = ZMQ_POLLIN },
-                                    { .socket = self->socket, .events = ZMQ_POLLIN } };
-        int rc = zmq_poll(items, self->socket != NULL ? 2 : 1, wait_ms(self));
+        struct epoll_event events[EVENTS_AT_ONCE];
+        bool has_mail = shell_has_mail(self);
+        int count =
+            epoll_wait(self->epoll_fd, events, EVENTS_AT_ONCE, has_mail ? 0 : wait_ms(self));
 
-        if (rc < 0 && errno != EINTR) {
-            tri_log(TRI_LOG_ERROR, "worker.failed", "why=%s", zmq_strerror(errno));
+        if (count < 0 && errno != EINTR) {
+            tri_log(TRI_LOG_ERROR, "worker.failed", "why=%s", strerror(errno));
             self->status = WORKER_EXIT_FAILED;
             return;
         }
-        /* The inbox before the clock: what has come is heard before anything expires. */
-        if (rc > 0 && self->socket != NULL && items[1].revents != 0)
-            shell_receive(self);
-        if (rc > 0 && items[0].revents != 0 && !self->exiting)
-            poll_links(self);
+        dispatch_all(self, events, count, has_mail);
         tick(self);
         tell_failures(self);
     }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 #define MESSAGES_AT_ONCE 256
 #define FRAMES_MAX 4096
@@ -15,6 +16,13 @@
 #define RETRY_MS 1000u
 
 /* ---- connecting ----------------------------------------------------------------------------- */
+
+static void watch(struct shell *self, int operation)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = SHELL_WATCH_SOCKET };
+
+    tri_assert(epoll_ctl(self->epoll_fd, operation, tri_socket_fd(self->socket), &event) == 0);
+}
 
 static enum tri_status open_socket(struct shell *self,
                                    const struct tri_endpoint *endpoint,
@@ -48,6 +56,8 @@ void shell_connect(struct shell *self)
         self->connect_at = tri_clock_now_ms() + RETRY_MS;
         return;
     }
+    watch(self, EPOLL_CTL_ADD);
+    self->socket_stirred = true;
     tri_log(TRI_LOG_DEBUG, "broker.connecting", "endpoint=%s", TRI_QUOTE(endpoint->text));
     self->connect_at = TRI_NEVER;
     shell_apply(self, &(struct session_event){ .type = SESSION_CONNECTED });
@@ -55,8 +65,10 @@ void shell_connect(struct shell *self)
 
 void shell_disconnect(struct shell *self, int linger_ms)
 {
-    if (self->socket != NULL)
-        zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+    if (self->socket == NULL)
+        return;
+    watch(self, EPOLL_CTL_DEL);
+    zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
     tri_socket_close(&self->socket);
 }
 
@@ -106,17 +118,26 @@ static void deliver(struct shell *self)
     shell_release_frames(self, event.frame_count);
 }
 
+bool shell_has_mail(struct shell *self)
+{
+    return self->socket != NULL && self->socket_stirred && tri_socket_is_readable(self->socket);
+}
+
 void shell_receive(struct shell *self)
 {
     const struct tri_parts_limits limits = { FRAMES_MAX, UINT32_MAX };
+
+    self->socket_stirred = true;
 
     for (unsigned i = 0; i < MESSAGES_AT_ONCE && self->socket != NULL && !self->exiting; i++) {
         struct tri_error error;
         enum tri_status status =
             tri_parts_receive(&self->parts, self->socket, ZMQ_DONTWAIT, &limits, &error);
 
-        if (status == TRI_EMPTY)
+        if (status == TRI_EMPTY) {
+            self->socket_stirred = false;
             return;
+        }
         if (status == TRI_OK) {
             deliver(self);
             continue;
@@ -162,6 +183,7 @@ void shell_send(struct shell *self, const struct session_effect *effect)
         return;
     for (size_t i = 0; i < effect->frame_count; i++)
         fill(&messages[i], effect->frames[i]);
+    self->socket_stirred = true;
     if (tri_parts_send(self->socket, messages, effect->frame_count, &error) == TRI_OK)
         return;
     for (size_t i = 0; i < effect->frame_count; i++)

@@ -231,11 +231,14 @@ static void receive(struct shell *self, uint64_t id)
     struct tri_error error = { .status = TRI_OK };
     enum tri_status status = TRI_OK;
     struct shell_host *host;
+    bool drained = false;
 
-    while (!self->exiting && (host = host_find(self, id)) != NULL && host->link.fd >= 0) {
+    while (!drained && !self->exiting && (host = host_find(self, id)) != NULL
+           && host->link.fd >= 0) {
         status = link_receive(&host->link, false, &self->received, &error);
         if (status != TRI_OK)
             break;
+        drained = link_is_drained(&host->link);
         deliver(self, host);
     }
     host = host_find(self, id);

@@ -11,6 +11,7 @@
 #define SHELL_WATCH_SIGNALS UINT64_MAX
 #define SHELL_WATCH_OWNER (UINT64_MAX - 1)
 #define SHELL_WATCH_LAUNCHER (UINT64_MAX - 2)
+#define SHELL_WATCH_SOCKET (UINT64_MAX - 3)
 
 /* Where a watched oar was when last seen to move. */
 struct shell_mark {
@@ -47,7 +48,8 @@ struct shell {
     int epoll_fd;
     int signal_fd;
     void *context;
-    void *socket; /* NULL: waiting for connect_at */
+    void *socket;        /* NULL: waiting for connect_at */
+    bool socket_stirred; /* it may have a message without its descriptor saying so */
     tri_time connect_at;
     size_t endpoint;
     struct tri_parts parts;
@@ -84,6 +86,9 @@ void shell_release_frames(struct shell *self, size_t count);
 void shell_connect(struct shell *self);
 void shell_connect_after(struct shell *self, uint64_t after_ms);
 void shell_disconnect(struct shell *self, int linger_ms);
+
+/* Has something come that nobody has been told of? */
+bool shell_has_mail(struct shell *self);
 
 /* Take what has come, as far as it is there. */
 void shell_receive(struct shell *self);

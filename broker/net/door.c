@@ -1,7 +1,7 @@
 #include "broker/net/door.h"
 
 #include "common/assert.h"
-#include "common/net/parts.h"
+#include "common/net/socket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ struct door {
     struct door_counts counts;
     tri_time failed_until; /* accepting failed: closed until then */
     bool accept_failed;
+    bool more; /* events were left for the next turn */
 };
 
 static enum tri_status watch(struct door *self, void *context, struct tri_error *error)
@@ -78,6 +79,7 @@ enum tri_status door_open(void *context,
         return status;
     }
     self->counts.is_open = true;
+    self->more = true; /* what came before the first look was not signalled */
     *out = self;
     return TRI_OK;
 }
@@ -95,9 +97,9 @@ void door_close(struct door **out)
     *out = NULL;
 }
 
-void *door_socket(const struct door *self)
+int door_fd(const struct door *self)
 {
-    return self->monitor;
+    return tri_socket_fd(self->monitor);
 }
 
 static bool is_full(const struct door *self)
@@ -113,6 +115,8 @@ static bool has_room(const struct door *self)
 
 tri_time door_deadline(const struct door *self)
 {
+    if (self->more)
+        return 0;
     return self->counts.is_open || !has_room(self) ? TRI_NEVER : self->failed_until;
 }
 
@@ -141,11 +145,11 @@ static void read_events(struct door *self)
     zmq_msg_t frame;
     uint16_t event;
     bool more = false;
+    int count = 0;
 
     zmq_msg_init(&frame);
-    for (int i = 0; i < FRAMES_A_TURN; i++) {
-        if (zmq_msg_recv(&frame, self->monitor, ZMQ_DONTWAIT) < 0)
-            break;
+    while (count < FRAMES_A_TURN && zmq_msg_recv(&frame, self->monitor, ZMQ_DONTWAIT) >= 0) {
+        count++;
         /* Frame 0 holds the event and a value, frame 1 the address. */
         if (!more && zmq_msg_size(&frame) >= sizeof(event)) {
             memcpy(&event, zmq_msg_data(&frame), sizeof(event));
@@ -153,6 +157,7 @@ static void read_events(struct door *self)
         }
         more = zmq_msg_more(&frame);
     }
+    self->more = count == FRAMES_A_TURN;
     zmq_msg_close(&frame);
 }
 

@@ -36,9 +36,9 @@ enum tri_status door_open(void *context,
 /* Stop watching, null the pointer; accepts NULL. Before the ROUTER is closed. */
 void door_close(struct door **self);
 
-/* The socket to poll for reading; when it is readable, or `door_deadline` has come, call
+/* The descriptor to poll for reading; when it is readable, or `door_deadline` has come, call
  * door_turn. */
-void *door_socket(const struct door *self);
+int door_fd(const struct door *self);
 tri_time door_deadline(const struct door *self);
 
 /* Take note of what happened; close or open the door. True when it has just closed or opened. */

@@ -101,6 +101,23 @@ enum tri_status tri_socket_open(void *context,
     return TRI_OK;
 }
 
+int tri_socket_fd(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+
+    zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
+    return fd;
+}
+
+bool tri_socket_is_readable(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
 void tri_socket_close(void **socket)
 {
     if (*socket == NULL)

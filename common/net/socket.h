@@ -39,6 +39,14 @@ enum tri_status tri_socket_open(void *context,
                                 void **socket,
                                 struct tri_error *error);
 
+/* The descriptor to wait for (ZMQ_FD): readable when something has happened to the socket. It says
+ * so once, and any call may take note of it: after the last of them, before waiting, ask
+ * tri_socket_is_readable. One wait like this costs two system calls where zmq_poll makes six. */
+int tri_socket_fd(void *socket);
+
+/* True when there is a message to be received now. */
+bool tri_socket_is_readable(void *socket);
+
 /* Close it and null the pointer; accepts NULL. */
 void tri_socket_close(void **socket);
 
