@@ -24,8 +24,8 @@ static void advance(struct tri_follow *self, struct tri_row *row, uint64_t count
 {
     bool more;
 
-    if (row->success) {
-        row->at += (uint32_t)count;
+    if (tri_row_has_runs(row)) {
+        row->at += count;
         row->index += count;
         if (row->at < row->run_end)
             return;
@@ -101,7 +101,7 @@ static int compare_index(const void *key, const void *entry)
 
 static bool row_has(const struct tri_row *row, uint64_t index)
 {
-    if (!row->success)
+    if (!tri_row_has_runs(row))
         return bsearch(&index, row->entries, row->entry_count, sizeof(*row->entries), compare_index)
                != NULL;
     for (size_t i = row->run; i < row->run_count; i++) {
@@ -227,7 +227,7 @@ static void set_times(struct tri_task_result *result, const struct tri_row *row)
 static void fill_success(struct tri_task_result *result, const struct tri_row *row)
 {
     *result = (struct tri_task_result){ .index = row->index,
-                                        .packed = tri_chunk_at(&row->chunk, row->at),
+                                        .packed = tri_chunk_at(&row->chunk, (uint32_t)row->at),
                                         .attempts = 1,
                                         .model = tri_model_text(row->head.model),
                                         .worker = { row->worker, row->worker_size } };
@@ -243,7 +243,7 @@ static void fill_entry(struct tri_task_result *result, const struct tri_row *row
     struct tri_rec_entry entry;
 
     tri_list_next(&list, TRI_RECORD_ENTRY, &entry);
-    *result = (struct tri_task_result){ .index = entry.index,
+    *result = (struct tri_task_result){ .index = row->index,
                                         .outcome = (int)entry.outcome,
                                         .packed = entry.value,
                                         .error = entry.error,

@@ -99,7 +99,8 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     if (message->batch.size == sizeof(self->uuid.bytes))
         memcpy(self->uuid.bytes, message->batch.data, sizeof(self->uuid.bytes));
     self->summary.count = message->count;
-    self->hold = message->state >= TRI_BATCH_DONE;
+    self->hold = message->state >= TRI_BATCH_DONE && !self->ended;
+    self->hold_until = 0;
     tri_follow_set_state(self, message->state);
     status = settle_resume(self,
                            tri_append_resume(&self->append, message->count, message->hash,
@@ -202,6 +203,12 @@ void tri_follow_give_up(struct tri_follow *self)
         tri_follow_fail(self, TRI_UNREACHABLE, "%s%s%s", "no broker answers: is it running?",
                         self->session->last_word[0] != '\0' ? " It said: " : "",
                         self->session->last_word);
+}
+
+void tri_follow_tick(struct tri_follow *self, tri_time now)
+{
+    if (self->hold && self->hold_until != 0 && now >= self->hold_until)
+        self->hold = false;
 }
 
 tri_time tri_follow_deadline(const struct tri_follow *self)

@@ -51,6 +51,7 @@ void tri_follow_give_up(struct tri_follow *self);
 void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 tri_time tri_follow_deadline(const struct tri_follow *self);
+void tri_follow_tick(struct tri_follow *self, tri_time now);
 /* The next message of this batch, encoded into session->out; `body` may be set to a chunk. */
 enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
 bool tri_error_is_temporary(uint64_t status);

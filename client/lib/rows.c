@@ -115,7 +115,7 @@ void tri_row_load_run(struct tri_row *row)
         row->at = row->run_end;
     }
     row->index = range.first;
-    row->run_end = row->at + (uint32_t)range.count;
+    row->run_end = row->at + range.count;
 }
 
 static uint64_t end_of(struct tri_range range)
@@ -150,10 +150,10 @@ static enum tri_status cut_runs(struct tri_row *row, struct tri_ranges counted)
                 part.first = run.first;
             part.count = end - part.first;
             row->runs[row->run_count++] =
-                (struct tri_row_run){ part, at + (uint32_t)(part.first - run.first) };
+                (struct tri_row_run){ part, at + (part.first - run.first) };
             row->left += part.count;
         }
-        at += (uint32_t)run.count;
+        at += run.count;
     }
     return TRI_OK;
 }
@@ -206,6 +206,37 @@ static int compare_entries(const void *a, const void *b)
     return left->index < right->index ? -1 : left->index > right->index;
 }
 
+static uint64_t count_of(struct tri_ranges ranges)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < ranges.count; i++)
+        count += tri_ranges_at(ranges, i).count;
+    return count;
+}
+
+/* A single entry stands for every task of the row: what was cancelled together, say. It is given
+ * once for each, without taking the room of each. */
+static enum tri_status open_common_entry(struct tri_row *row,
+                                         struct tri_list list,
+                                         struct tri_ranges ranges,
+                                         struct tri_error *error)
+{
+    row->runs = malloc(ranges.count * sizeof(*row->runs));
+    row->entries = calloc(1, sizeof(*row->entries));
+    if (row->runs == NULL || row->entries == NULL)
+        return tri_fail(error, TRI_MEMORY, "out of memory");
+    row->entry_count = 1;
+    row->entries[0].offset = (size_t)(list.data - row->frame.data);
+    for (size_t i = 0; i < ranges.count; i++) {
+        row->runs[i] = (struct tri_row_run){ tri_ranges_at(ranges, i), row->left };
+        row->left += row->runs[i].range.count;
+    }
+    row->run_count = ranges.count;
+    tri_row_load_run(row);
+    return TRI_OK;
+}
+
 static enum tri_status open_entries(struct tri_row *row,
                                     const struct tri_msg_row *message,
                                     struct tri_bytes frame,
@@ -220,10 +251,12 @@ static enum tri_status open_entries(struct tri_row *row,
 
     if (status != TRI_OK || body.entries.count == 0)
         return status;
+    row->frame = frame;
+    if (body.entries.count == 1 && count_of(message->ranges) > 1)
+        return open_common_entry(row, body.entries, message->ranges, error);
     row->entries = calloc(body.entries.count, sizeof(*row->entries));
     if (row->entries == NULL)
         return tri_fail(error, TRI_MEMORY, "out of memory");
-    row->frame = frame;
     list = body.entries;
     while (list.count != 0) {
         size_t offset = (size_t)(list.data - frame.data);

@@ -162,6 +162,8 @@ void tri_session_tick(struct tri_session *self, tri_time now)
         connect_next(self, now);
     if (self->link != TRI_LINK_UP && now - self->down_since >= self->give_up_ms)
         give_up_waiting(self);
+    tri_dlist_foreach(&self->follows, node)
+        tri_follow_tick(tri_container_of(node, struct tri_follow, node), now);
 }
 
 static tri_time earlier(tri_time a, tri_time b)

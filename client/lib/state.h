@@ -111,10 +111,10 @@ struct tri_row_entry {
     size_t offset; /* of its record in the frame */
 };
 
-/* A run of values that count; the first of them is number `at` of the chunk. */
+/* A run of tasks that count; the first of them is number `at` of the chunk (of the row). */
 struct tri_row_run {
     struct tri_range range;
-    uint32_t at;
+    uint64_t at;
 };
 
 /* A row that is here and not yet consumed. */
@@ -136,14 +136,20 @@ struct tri_row {
     struct tri_row_run *runs; /* NULL: those of the head, all of them */
     size_t run_count;
     size_t run;
-    uint32_t at;      /* value number of `index` */
-    uint32_t run_end; /* value number after the run */
-    /* ENTRIES */
+    uint64_t at;      /* value number of `index` */
+    uint64_t run_end; /* value number after the run */
+    /* ENTRIES; one that stands for many tasks has runs, too */
     struct tri_bytes frame;
     struct tri_row_entry *entries;
     size_t entry_count;
     size_t entry_at;
 };
+
+/* Its tasks come by runs, not entry by entry. */
+static inline bool tri_row_has_runs(const struct tri_row *row)
+{
+    return row->success || row->runs != NULL;
+}
 
 enum tri_follow_state {
     FOLLOW_SUBMITTING,

@@ -108,6 +108,55 @@ START_TEST(failures_come_in_their_place)
 }
 END_TEST
 
+/* Tasks 1, 2 and 5 to 7 were cancelled together. */
+static void broker_cancels(struct story *s)
+{
+    const struct tri_range ranges[] = { { 1, 2 }, { 5, 3 } };
+    const struct tri_rec_entry entry = { .index = 1, .outcome = TRI_OUTCOME_CANCELLED };
+    struct tri_message row = { .type = TRI_MESSAGE_ROW };
+    struct tri_buffer list = { 0 };
+    struct tri_buffer body = { 0 };
+    struct tri_rec_entries entries;
+    struct tri_bytes bytes;
+
+    tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
+    entries.entries = tri_list_of(&list, 1);
+    tri_record_encode(TRI_RECORD_ENTRIES, &entries, &body);
+    row.row.number = 7;
+    row.row.generation = 1;
+    row.row.kind = TRI_ROW_ENTRIES;
+    row.row.ranges = tri_ranges_of(ranges, 2);
+    bytes = tri_buffer_bytes(&body);
+    broker_says(s, &row, &bytes);
+    tri_buffer_deinit(&list);
+    tri_buffer_deinit(&body);
+}
+
+START_TEST(an_entry_that_stands_for_many_tasks_is_given_for_each)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 9, false);
+    struct tri_range good[] = { { 0, 1 }, { 3, 2 }, { 8, 1 } };
+    struct tri_task_result result;
+    struct tri_result_run run;
+
+    broker_cancels(&s);
+    broker_row(&s, 7, 1, 1, good, 3, NULL, 0);
+    broker_ends(&s, 7, 9, 4);
+    for (uint64_t i = 0; i < 9; i++) {
+        bool cancelled = i == 1 || i == 2 || (i >= 5 && i <= 7);
+
+        if (cancelled)
+            ck_assert_int_eq(tri_follow_next_run(batch, s.now, &run, &s.error), TRI_EMPTY);
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+        ck_assert_int_eq(result.outcome, cancelled ? TRI_OUTCOME_CANCELLED : TRI_OUTCOME_OK);
+    }
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(runs_are_given_whole_and_mix_with_single_results)
 {
     struct story s = story_up();
@@ -249,6 +298,36 @@ START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
     ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
     ck_assert_int_eq(result.outcome, TRI_OUTCOME_OK);
     expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
+/* A poll loop that waits for the session's deadline must be able to sleep. */
+START_TEST(what_is_held_back_wakes_nobody_for_ever)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .window_bytes = 1 << 20 };
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    attached.attached.request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.state = TRI_BATCH_DONE;
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    broker_says(&s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    time_passes_ms(&s, 1100);
+    story_skip(&s);
+    ck_assert_uint_gt(tri_session_deadline(s.session), s.now);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
     story_end(&s);
 }
 END_TEST
@@ -700,12 +779,14 @@ int main(void)
     tcase_add_test(tcase, a_result_that_another_was_first_for_is_left_out);
     tcase_add_test(tcase, a_row_is_applied_once_however_often_it_comes);
     tcase_add_test(tcase, failures_come_in_their_place);
+    tcase_add_test(tcase, an_entry_that_stands_for_many_tasks_is_given_for_each);
     tcase_add_test(tcase, runs_are_given_whole_and_mix_with_single_results);
     tcase_add_test(tcase, unordered_results_come_row_by_row);
     tcase_add_test(tcase, after_the_end_gaps_do_not_hold_anything_back);
     tcase_add_test(tcase, a_later_generation_brings_another_result);
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
+    tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
     tcase_add_test(tcase, the_end_is_acknowledged_at_once);
