@@ -138,15 +138,16 @@ int main(int argc, char **argv)
         cli_error("unknown verb %s (try: trireme --help)", argv[1]);
         return CLI_USAGE;
     }
-    if (!option_parse(&cli, argc - 2, argv + 2))
-        return CLI_USAGE;
-    if (cli.help) {
+    if (!option_parse(&cli, argc - 2, argv + 2)) {
+        status = CLI_USAGE;
+    } else if (cli.help) {
         option_print_help(cli.verb);
-        return CLI_OK;
+        status = CLI_OK;
+    } else if (settings_complete(&cli)) {
+        status = cli.verb->run(&cli);
+    } else {
+        status = CLI_USAGE;
     }
-    if (!settings_complete(&cli))
-        return CLI_USAGE;
-    status = cli.verb->run(&cli);
     option_free(&cli);
     return status;
 }

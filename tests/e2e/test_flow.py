@@ -59,7 +59,8 @@ class Flow(Case):
         self.assertTrue(state["first_while_writing"])
 
     def test_a_slow_first_task_fills_the_window_and_input_stops(self):
-        count = 300_000 if SANITIZED else 2_000_000
+        # More than the windows on the way hold, so that the producer has to wait.
+        count = 1_000_000 if SANITIZED else 2_000_000
         first, state, peak = self.stream(count, "late", b"late 5\n")
         self.assertEqual(first, b"late 5\n")
         self.assertTrue(state["first_while_writing"])
