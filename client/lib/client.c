@@ -4,7 +4,9 @@
 #include "common/net/socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -29,21 +31,12 @@ static void watch(struct tri_client *self, int operation, int fd)
     epoll_ctl(self->poll_fd, operation, fd, &event);
 }
 
-static int socket_fd(void *socket)
-{
-    int fd = -1;
-    size_t size = sizeof(fd);
-
-    zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
-    return fd;
-}
-
 /* What has not left by now has nobody to go to, unless the broker is there. */
 void tri_client_disconnect(struct tri_client *self, int linger_ms)
 {
     if (self->socket == NULL)
         return;
-    watch(self, EPOLL_CTL_DEL, socket_fd(self->socket));
+    watch(self, EPOLL_CTL_DEL, tri_socket_fd(self->socket));
     zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
     tri_socket_close(&self->socket);
 }
@@ -64,7 +57,8 @@ static enum tri_status connect_to(struct tri_client *self, size_t number, struct
         tri_socket_close(&self->socket);
         return status;
     }
-    watch(self, EPOLL_CTL_ADD, socket_fd(self->socket));
+    watch(self, EPOLL_CTL_ADD, tri_socket_fd(self->socket));
+    self->stirred = true;
     return TRI_OK;
 }
 
@@ -78,6 +72,7 @@ static enum tri_status send_frames(struct tri_client *self,
 
     if (self->socket == NULL)
         return tri_fail(error, TRI_UNREACHABLE, "no connection");
+    self->stirred = true;
     for (; made < effect->frame_count && status == TRI_OK; made += status == TRI_OK)
         status = tri_msg_copy(&frames[made], effect->frames[made]);
     if (status == TRI_OK)
@@ -169,13 +164,16 @@ static enum tri_status drain(struct tri_client *self, struct tri_error *error)
     static const struct tri_parts_limits limits = { FRAMES_MAX, TRI_MESSAGE_BYTES_MAX * 2 };
     enum tri_status status = TRI_EMPTY;
 
+    self->stirred = true;
     for (size_t i = 0; i < DRAIN_MAX && self->socket != NULL; i++) {
         struct tri_error local;
         enum tri_status got =
             tri_parts_receive(&self->parts, self->socket, ZMQ_DONTWAIT, &limits, &local);
 
-        if (got == TRI_EMPTY)
+        if (got == TRI_EMPTY) {
+            self->stirred = false;
             return status;
+        }
         if (got == TRI_OK)
             got = hand_over(self, &local);
         else
@@ -239,14 +237,20 @@ static bool was_interrupted(struct tri_client *self)
     return read(self->interrupt_fd, &count, sizeof(count)) == sizeof(count);
 }
 
+/* Has something come that the descriptor does not tell of? */
+static bool has_mail(const struct tri_client *self)
+{
+    return self->socket != NULL && self->stirred && tri_socket_is_readable(self->socket);
+}
+
 static enum tri_status sleep_until(struct tri_client *self,
                                    tri_time deadline,
                                    struct tri_error *error)
 {
-    zmq_pollitem_t items[2] = { { NULL, self->interrupt_fd, ZMQ_POLLIN, 0 },
-                                { self->socket, 0, ZMQ_POLLIN, 0 } };
+    struct pollfd fds[2] = { { .fd = self->interrupt_fd, .events = POLLIN },
+                             { .fd = -1, .events = POLLIN } };
     tri_time wake = tri_session_deadline(self->session);
-    long timeout_ms;
+    int timeout_ms;
 
     wake = wake < deadline ? wake : deadline;
     if (wake == TRI_NEVER)
@@ -254,10 +258,14 @@ static enum tri_status sleep_until(struct tri_client *self,
     else
         timeout_ms = wake <= self->now          ? 0
                      : wake - self->now > 60000 ? 60000
-                                                : (long)(wake - self->now);
-    if (zmq_poll(items, self->socket != NULL ? 2 : 1, timeout_ms) < 0 && errno != EINTR)
-        return tri_fail(error, TRI_SYSTEM, "waiting for the broker: %s", zmq_strerror(errno));
-    if ((items[0].revents & ZMQ_POLLIN) != 0 && was_interrupted(self))
+                                                : (int)(wake - self->now);
+    if (self->socket != NULL)
+        fds[1].fd = tri_socket_fd(self->socket);
+    if (has_mail(self))
+        timeout_ms = 0;
+    if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+        return tri_fail(error, TRI_SYSTEM, "waiting for the broker: %s", strerror(errno));
+    if ((fds[0].revents & POLLIN) != 0 && was_interrupted(self))
         return tri_fail(error, TRI_CANCELLED, "interrupted");
     return TRI_OK;
 }
@@ -270,9 +278,24 @@ static enum tri_status settle(struct tri_client *self, struct tri_error *error)
     return tri_client_perform(self, error);
 }
 
+/* Serve before waiting. When everything was read there is no need to try again: the wait ends at
+ * once if more has come. */
+static enum tri_status serve_first(struct tri_client *self,
+                                   tri_time deadline,
+                                   struct tri_error *error)
+{
+    enum tri_status status;
+
+    self->now = tri_clock_now_ms();
+    if (self->stirred || self->now >= deadline)
+        return tri_client_serve(self, error);
+    status = tri_session_failure(self->session, error);
+    return status == TRI_OK ? TRI_EMPTY : status;
+}
+
 enum tri_status tri_client_wait(struct tri_client *self, tri_time deadline, struct tri_error *error)
 {
-    enum tri_status status = tri_client_serve(self, error);
+    enum tri_status status = serve_first(self, deadline, error);
 
     if (status != TRI_EMPTY)
         return status;
@@ -301,7 +324,7 @@ enum tri_status tri_client_process(struct tri_client *client,
     status = settle(client, error);
     if (status != TRI_OK)
         return status;
-    wake = tri_session_deadline(client->session);
+    wake = has_mail(client) ? client->now : tri_session_deadline(client->session);
     if (wake != TRI_NEVER) {
         when.it_value.tv_sec = (time_t)(wake / 1000);
         when.it_value.tv_nsec = (long)(wake % 1000) * 1000000 + 1;
