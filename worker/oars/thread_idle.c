@@ -34,11 +34,15 @@ static bool send_free(struct host *host)
 {
     struct tri_dlist_head parcels;
     uint64_t now = tri_clock_now_ns();
+    bool partials;
 
     if (host->rower_count > host->idle_count && now - host->flushed_ns < SETTLE_NS)
         return false;
     tri_dlist_init(&parcels);
-    flush_take_all(host, NULL, true, &parcels);
+    partials = host->rower_count == host->idle_count || now - host->partial_ns >= HOST_PARTIAL_NS;
+    if (partials)
+        host->partial_ns = now;
+    flush_take_all(host, NULL, partials, &parcels);
     if (tri_dlist_is_empty(&parcels))
         return false;
     host->flushed_ns = now;

@@ -258,7 +258,7 @@ START_TEST(a_server_that_says_nothing_does_not_outlast_the_timeout)
     struct web web;
     const char *texts[3];
 
-    fake_open_items(&fake, "get", 3, 200, 3);
+    fake_open_items(&fake, "get", 3, 1500, 3);
     web_open(&web);
     texts[0] = web_url(&web, "/silence");
     texts[1] = web_url(&web, "/hello");

@@ -118,7 +118,7 @@ START_TEST(a_command_past_the_timeout_is_stopped)
     const char *texts[] = { "slow", "quick" };
     uint64_t slow;
 
-    fake_open_items(&fake, "command.run", 1, 100, 2);
+    fake_open_items(&fake, "command.run", 1, 700, 2);
     fake_lease_texts(&fake, texts, 2);
     expect_run(&fake, &received);
     slow = received.message.run.id;

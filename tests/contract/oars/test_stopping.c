@@ -116,11 +116,11 @@ START_TEST(a_sleeper_past_its_timeout_ends_alone)
     /* Task 0 sleeps 0 s, task 1 sleeps an hour. */
     fake_open(
         &fake,
-        &(struct fake_options){ .handler = "nap", .width = 2, .step = 3600, .timeout_ms = 100 }, 2);
+        &(struct fake_options){ .handler = "nap", .width = 2, .step = 3600, .timeout_ms = 400 }, 2);
     fake_lease(&fake, 0, 2);
     fake_finish(&fake);
     fake_value(&fake, 0);
-    fake_expect_ended(&fake, 1, TRI_OUTCOME_TIMEOUT, "ran longer than its timeout of 100 ms");
+    fake_expect_ended(&fake, 1, TRI_OUTCOME_TIMEOUT, "ran longer than its timeout of 400 ms");
     ck_assert(!fake.wants_replacing);
     fake_close(&fake);
 }
@@ -148,7 +148,7 @@ START_TEST(a_spinner_that_asks_ends_at_its_timeout)
 
     fake_open(
         &fake,
-        &(struct fake_options){ .handler = "spin", .width = 2, .first = -1, .timeout_ms = 100 }, 3);
+        &(struct fake_options){ .handler = "spin", .width = 2, .first = -1, .timeout_ms = 400 }, 3);
     fake_lease(&fake, 0, 3);
     fake_finish(&fake);
     ck_assert_int_eq(fake.accounts[0].fate, FATE_ENDED);
@@ -168,11 +168,11 @@ START_TEST(a_spinner_that_does_not_ask_costs_the_host_and_no_other_task)
         return;
     fake_open(&fake,
               &(struct fake_options){
-                  .handler = "spin", .width = 1, .first = -2, .step = 100, .timeout_ms = 100 },
+                  .handler = "spin", .width = 1, .first = -2, .step = 100, .timeout_ms = 400 },
               100);
     fake_lease(&fake, 0, 2);
     fake_finish(&fake);
-    fake_expect_ended(&fake, 0, TRI_OUTCOME_TIMEOUT, "ran longer than its timeout of 100 ms");
+    fake_expect_ended(&fake, 0, TRI_OUTCOME_TIMEOUT, "ran longer than its timeout of 400 ms");
     ck_assert_int_eq(fake_integer(&fake, 1), 98);
     while (!fake.wants_replacing)
         ck_assert(fake_step(&fake));
@@ -193,7 +193,7 @@ START_TEST(a_coroutine_that_holds_the_loop_is_named_in_the_table)
         return;
     fake_open(
         &fake,
-        &(struct fake_options){ .handler = "spin", .width = 4, .first = -2, .timeout_ms = 100 }, 3);
+        &(struct fake_options){ .handler = "spin", .width = 4, .first = -2, .timeout_ms = 400 }, 3);
     fake_lease(&fake, 0, 1);
     fake_expect_begun(1);
     slot = atomic_load(&fake.table->running);
