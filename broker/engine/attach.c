@@ -47,8 +47,8 @@ static void depose(struct engine *engine, struct batch *batch)
 
     if (owner == NULL)
         return;
-    out_error(engine, owner->session, 0, TRI_STALE, "batch %llu is followed by another client now",
-              (unsigned long long)batch->number);
+    out_error(engine, owner->session, owner->request, TRI_STALE,
+              "batch %llu is followed by another client now", (unsigned long long)batch->number);
     post_destroy(engine, owner);
 }
 
@@ -56,6 +56,7 @@ struct post *post_new(struct engine *engine,
                       struct session *session,
                       struct batch *batch,
                       bool is_owner,
+                      uint64_t request,
                       uint64_t window_bytes)
 {
     const struct engine_limits *limits = &engine->options.limits;
@@ -69,6 +70,7 @@ struct post *post_new(struct engine *engine,
     self->session = session;
     self->batch = batch;
     self->is_owner = is_owner;
+    self->request = request;
     self->window_bytes =
         window_bytes < limits->window_bytes_max ? window_bytes : limits->window_bytes_max;
     self->next = batch->row_base;
@@ -328,7 +330,8 @@ void on_attach(struct engine *engine, struct session *session, const struct tri_
 
     if (batch == NULL)
         return;
-    post = post_new(engine, session, batch, attach->owner != 0, attach->window_bytes);
+    post =
+        post_new(engine, session, batch, attach->owner != 0, attach->request, attach->window_bytes);
     if (post->is_owner && !batch->sealed)
         batch_set_feeder(engine, batch, session);
     answer_attach(engine, session, attach->request, batch);

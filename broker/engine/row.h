@@ -44,6 +44,7 @@ struct post {
     struct tri_dlist_node of_session;
     struct tri_dlist_node of_batch;
     bool is_owner;
+    uint64_t request; /* that it was made by */
     uint64_t window_bytes;
     uint64_t next;            /* row to send next */
     struct tri_rangeset have; /* rows the client has consumed */
@@ -98,6 +99,7 @@ struct post *post_new(struct engine *engine,
                       struct session *session,
                       struct batch *batch,
                       bool is_owner,
+                      uint64_t request,
                       uint64_t window_bytes);
 void post_destroy(struct engine *engine, struct post *self);
 

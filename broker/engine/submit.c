@@ -101,7 +101,7 @@ static void follow(struct engine *engine,
     struct post *post = NULL;
 
     if (submit->window_bytes != 0)
-        post = post_new(engine, session, batch, true, submit->window_bytes);
+        post = post_new(engine, session, batch, true, submit->request, submit->window_bytes);
     if (!batch->sealed)
         batch_set_feeder(engine, batch, session);
     accept(engine, session, submit->request, batch);

@@ -140,6 +140,8 @@ static void apply_send(struct scenario *s,
                 s->batches[i].number = message.accepted.number;
     if (message.type == TRI_MESSAGE_ATTACHED && message.attached.hash.size == 16)
         memcpy(s->attached_hash, message.attached.hash.data, 16);
+    if (message.type == TRI_MESSAGE_ERROR)
+        s->refused_request = message.error.request;
     if (message.type == TRI_MESSAGE_APPENDED) {
         s->credit_bytes = message.appended.append_bytes_max;
         s->appended_count = message.appended.count;

@@ -98,6 +98,7 @@ struct scenario {
     uint8_t attached_hash[16]; /* of the last ATTACHED */
     uint64_t appended_count;   /* of the last APPENDED */
     uint64_t credit_bytes;     /* append_bytes_max, as last told */
+    uint64_t refused_request;  /* of the last ERROR */
 };
 
 struct scenario_spec {

@@ -194,14 +194,18 @@ END_TEST
 
 START_TEST(another_owner_takes_over_and_the_first_is_told)
 {
+    uint64_t submitted;
+
     client_and_worker(&s, 3);
     submit(3, 10000);
+    submitted = s.request;
     ignore(&s, "w1");
     worker_returns(&s, "w1", "b1", 0, 1);
     expect(&s, "c1", "ROW b1 #0 values 0+1");
     client_joins(&s, "c2");
     client_attaches(&s, "c2", "b1", true, 10000);
     expect(&s, "c1", "ERROR STALE");
+    ck_assert_uint_eq(s.refused_request, submitted);
     expect(&s, "c2", "ATTACHED b1 3 running");
     expect(&s, "c2", "ROW b1 #0 values 0+1");
     client_acks(&s, "c1", "b1", 0); /* it is nobody any more */
