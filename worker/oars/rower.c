@@ -12,11 +12,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FDS_SPARED 16u /* for what the tasks themselves open */
+
 bool rower_init(struct rower *self, struct host *host)
 {
+    struct rlimit limit;
+
     *self = (struct rower){ .host = host, .grain = 1 };
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return self->wake_fd >= 0;
+    if (self->wake_fd < 0)
+        return false;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0
+        || (rlim_t)self->wake_fd + FDS_SPARED < limit.rlim_cur)
+        return true;
+    close(self->wake_fd);
+    return false;
 }
 
 /* Another thread looks after what is ours: it does so under host->lock, so that having had the

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +106,9 @@ void fake_open(struct fake *self, const struct fake_options *options, uint64_t c
         close(command[0]);
         close(hold_pipe[1]);
         close(begun_pipe[0]);
+        if (options->descriptors_max != 0)
+            setrlimit(RLIMIT_NOFILE,
+                      &(struct rlimit){ options->descriptors_max, options->descriptors_max });
         fake_handlers_register(hold_pipe, begun_pipe);
         _exit(host_main(&setup));
     }

@@ -62,6 +62,7 @@ struct fake_options {
     const char *reducer;
     uint64_t flags;
     uint64_t output_bytes_max;
+    uint64_t descriptors_max; /* RLIMIT_NOFILE of the host; 0: as it is */
 };
 
 /* A host with a batch of at most `count` tasks. */

@@ -145,6 +145,21 @@ START_TEST(there_may_be_more_oars_than_tasks)
 }
 END_TEST
 
+START_TEST(a_host_short_of_descriptors_does_with_fewer_oars)
+{
+    struct fake fake;
+
+    fake_open(&fake,
+              &(struct fake_options){
+                  .handler = "nap.ms", .width = 200, .step = 0, .first = 1, .descriptors_max = 40 },
+              100);
+    fake_lease(&fake, 0, 100);
+    fake_finish(&fake);
+    fake_value(&fake, 99);
+    fake_close(&fake);
+}
+END_TEST
+
 START_TEST(folded_results_cover_every_task_once)
 {
     struct fake fake;
@@ -253,6 +268,7 @@ TCase *results_case(void)
     tcase_add_test(tcase, many_leases_at_once_are_all_answered);
     tcase_add_test(tcase, leases_one_after_the_other_are_each_answered_at_once);
     tcase_add_test(tcase, there_may_be_more_oars_than_tasks);
+    tcase_add_test(tcase, a_host_short_of_descriptors_does_with_fewer_oars);
     tcase_add_test(tcase, folded_results_cover_every_task_once);
     tcase_add_test(tcase, failed_tasks_are_not_in_the_partial);
     tcase_add_test(tcase, a_value_that_cannot_be_folded_fails_its_task);
