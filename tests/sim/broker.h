@@ -1,0 +1,31 @@
+/* broker.h - the broker's shell in the simulated world: events into the real engine, its effects
+ * into a store and a network that are made up.
+ *
+ * As broker/performer.h: a SEND that waits leaves when the commit of everything written before it
+ * is durable, which takes its time in worlds that are planned so; commits follow one another. The
+ * inbox is heard before the clock. Payloads that the plan says are not kept in memory are loaded
+ * with a delay.
+ */
+#ifndef SIM_BROKER_H
+#define SIM_BROKER_H
+
+#include "broker/engine/engine.h"
+#include "tests/sim/sim.h"
+
+void broker_begin(struct sim *sim);
+void broker_end(struct sim *sim);
+
+struct sim_node *broker_node(struct sim *sim);
+
+void broker_receive(struct sim *sim,
+                    const struct peer_id *peer,
+                    struct tri_frame *const *frames,
+                    size_t count);
+
+/* A fault: it stands still for a while. False: it does already. */
+bool broker_pause(struct sim *sim, uint64_t us);
+
+/* Rows in the store, of all batches. */
+size_t broker_rows(const struct sim *sim);
+
+#endif

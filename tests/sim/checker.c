@@ -1,0 +1,247 @@
+/* What is said, to whom of the checker it is news; and who runs what. */
+#include "tests/sim/checker.h"
+
+#include "common/assert.h"
+#include "tests/sim/checker_state.h"
+
+#include <stdlib.h>
+
+struct watch *watch_find(const struct sim *sim, uint64_t number)
+{
+    return tri_map_find(&sim->checker->numbers, number);
+}
+
+struct task *watch_task(const struct sim *sim, struct watch *watch, uint64_t index)
+{
+    if (index >= watch->plan->count || index >= watch->arrived)
+        sim_fail(sim, "task %llu of %s, which has %llu", (unsigned long long)index,
+                 watch->plan->name, (unsigned long long)watch->arrived);
+    return &watch->tasks[index];
+}
+
+static struct watch *watch_of(const struct sim *sim, const struct plan_batch *batch)
+{
+    return &sim->checker->watches[batch->id];
+}
+
+uint64_t checker_number(const struct sim *sim, const struct plan_batch *batch)
+{
+    return watch_of(sim, batch)->number;
+}
+
+/* ---- what reaches the broker ---------------------------------------------------------------- */
+
+static void note_success(struct sim *sim, struct watch *watch, struct tri_ranges ranges)
+{
+    for (size_t i = 0; i < ranges.count; i++) {
+        struct tri_range range = tri_ranges_at(ranges, i);
+
+        for (uint64_t j = 0; j < range.count; j++)
+            watch_task(sim, watch, range.first + j)->reported = true;
+    }
+}
+
+static void note_results(struct sim *sim,
+                         const struct tri_msg_results *results,
+                         struct tri_frame *const *frames)
+{
+    struct watch *watch = watch_find(sim, results->number);
+    struct tri_rec_result head;
+    size_t size;
+
+    if (watch != NULL
+        && tri_record_decode_head(TRI_RECORD_RESULT, frames[1]->bytes, &head, &size, NULL)
+               == TRI_OK)
+        note_success(sim, watch, head.runs);
+}
+
+static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
+{
+    struct watch *watch = watch_find(sim, ended->number);
+    struct tri_list entries = ended->entries;
+    struct tri_rec_entry entry;
+
+    while (watch != NULL && tri_list_next(&entries, TRI_RECORD_ENTRY, &entry)) {
+        struct task *task = watch_task(sim, watch, entry.index);
+
+        if (ended->generation != task->charged_generation)
+            task->charged = 0;
+        task->charged_generation = (uint8_t)ended->generation;
+        if (entry.attempts > task->charged)
+            task->charged = (uint8_t)entry.attempts;
+    }
+}
+
+static void forbid(struct task *task)
+{
+    task->asked = true;
+    task->forbidden = !task->reported;
+}
+
+static void note_cancel(struct sim *sim, const struct tri_msg_cancel *cancel)
+{
+    struct watch *watch = watch_find(sim, cancel->number);
+
+    if (watch == NULL)
+        return;
+    watch->stopped = watch->stopped || cancel->tasks.count == 0;
+    for (uint64_t i = 0; cancel->tasks.count == 0 && i < watch->plan->count; i++)
+        forbid(&watch->tasks[i]);
+    for (size_t i = 0; i < cancel->tasks.count; i++) {
+        struct tri_range range = tri_ranges_at(cancel->tasks, i);
+
+        for (uint64_t j = range.first; j - range.first < range.count && j < watch->arrived; j++)
+            forbid(&watch->tasks[j]);
+    }
+}
+
+void checker_broker_gets(struct sim *sim,
+                         const struct peer_id *peer,
+                         const struct tri_message *message,
+                         struct tri_frame *const *frames,
+                         size_t count)
+{
+    struct watch *watch;
+
+    count_gets(sim, peer, message, frames, count);
+    window_gets(sim, peer, message);
+    if (message->type == TRI_MESSAGE_RESULTS && count > 1)
+        note_results(sim, &message->results, frames);
+    else if (message->type == TRI_MESSAGE_PARTIAL
+             && (watch = watch_find(sim, message->partial.number)) != NULL)
+        note_success(sim, watch, message->partial.ranges);
+    else if (message->type == TRI_MESSAGE_ENDED)
+        note_ended(sim, &message->ended);
+    else if (message->type == TRI_MESSAGE_CANCEL)
+        note_cancel(sim, &message->cancel);
+}
+
+/* ---- what the broker says ------------------------------------------------------------------- */
+
+static void check_lease(struct sim *sim, const struct tri_msg_lease *lease)
+{
+    struct watch *watch = watch_find(sim, lease->number);
+
+    if (watch == NULL)
+        sim_fail(sim, "LEASE of batch %llu before it was accepted",
+                 (unsigned long long)lease->number);
+    for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
+        const struct task *task = watch_task(sim, watch, i);
+
+        if (task->standing != STANDING_OPEN && lease->generation <= task->generation)
+            sim_fail(sim, "LEASE of task %s/%llu, which has ended", watch->plan->name,
+                     (unsigned long long)i);
+        if (lease->attempt > 1
+            && (task->charged + 1u < lease->attempt
+                || task->charged_generation != lease->generation))
+            sim_fail(sim, "task %s/%llu is leased for attempt %llu, reported failed were %u",
+                     watch->plan->name, (unsigned long long)i, (unsigned long long)lease->attempt,
+                     task->charged);
+    }
+}
+
+void checker_broker_sends(struct sim *sim,
+                          const struct peer_id *peer,
+                          struct tri_frame *const *frames,
+                          size_t count)
+{
+    struct tri_message message;
+    struct tri_error error;
+
+    if (tri_message_decode(frames[0]->bytes, &message, &error) != TRI_OK)
+        sim_fail(sim, "the broker sends what cannot be decoded: %s", error.text);
+    count_sends(sim, peer, &message);
+    window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
+    if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
+        row_sends(sim, &message, frames, count);
+    else if (message.type == TRI_MESSAGE_LEASE)
+        check_lease(sim, &message.lease);
+}
+
+/* ---- who runs what -------------------------------------------------------------------------- */
+
+void checker_task_begins(struct sim *sim,
+                         const struct plan_batch *batch,
+                         uint64_t generation,
+                         uint64_t index,
+                         uint64_t attempt,
+                         struct tri_bytes argument)
+{
+    struct tri_buffer value = { 0 };
+
+    watch_task(sim, watch_of(sim, batch), index);
+    plan_value(batch, index, &value);
+    if (value.size != argument.size || memcmp(value.data, argument.data, value.size) != 0)
+        sim_fail(sim, "task %s/%llu (generation %llu, attempt %llu) got another argument",
+                 batch->name, (unsigned long long)index, (unsigned long long)generation,
+                 (unsigned long long)attempt);
+    tri_buffer_deinit(&value);
+}
+
+void checker_blames(struct sim *sim,
+                    const struct plan_batch *batch,
+                    uint64_t generation,
+                    uint64_t index)
+{
+    struct task *task = watch_task(sim, watch_of(sim, batch), index);
+
+    (void)generation;
+    task->blamed++;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+void checker_begin(struct sim *sim)
+{
+    struct checker *self = tri_alloc(1, sizeof(*self));
+
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
+        struct watch *watch = &self->watches[i];
+
+        watch->plan = &sim->plan->batches[i];
+        watch->tasks = tri_alloc(watch->plan->count + 1, sizeof(*watch->tasks));
+        watch->generation = 1;
+        watch->hash = XXH3_createState();
+        tri_assert(watch->hash != NULL);
+        XXH3_128bits_reset(watch->hash);
+    }
+    tri_map_init(&self->numbers);
+    tri_dlist_init(&self->readers);
+    credit_begin(self);
+    sim->checker = self;
+}
+
+void checker_end(struct sim *sim)
+{
+    struct checker *self = sim->checker;
+
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
+        free(self->watches[i].tasks);
+        free(self->watches[i].rows);
+        XXH3_freeState(self->watches[i].hash);
+    }
+    readers_end(self);
+    credit_end(self);
+    tri_map_deinit(&self->numbers);
+    free(self);
+    sim->checker = NULL;
+}
+
+static void check_read(struct sim *sim, const struct watch *watch)
+{
+    for (uint64_t i = 0; i < watch->plan->count; i++) {
+        const struct task *task = &watch->tasks[i];
+        bool is_folded = task->standing == STANDING_DONE && watch->plan->reducer != NULL;
+
+        if (task->standing != STANDING_OPEN && !is_folded && !task->read)
+            sim_fail(sim, "the result of task %s/%llu was given to nobody", watch->plan->name,
+                     (unsigned long long)i);
+    }
+}
+
+void checker_finish(struct sim *sim)
+{
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++)
+        if (sim->checker->watches[i].number != 0)
+            check_read(sim, &sim->checker->watches[i]);
+}

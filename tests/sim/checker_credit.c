@@ -1,0 +1,274 @@
+/* Credit: what may be on its way, and what is. */
+#include "tests/sim/checker_state.h"
+
+#include "common/assert.h"
+#include "common/proto/chunk.h"
+#include "tests/sim/worker.h"
+
+#include <stdlib.h>
+
+/* ---- results of a lease --------------------------------------------------------------------- */
+
+struct credit {
+    uint64_t granted_bytes;
+    uint64_t used_bytes;
+};
+
+static struct credit *credit_at(struct sim *sim, const struct worker *worker, uint64_t lease)
+{
+    struct tri_map *leases = &sim->checker->leases[worker->number];
+    struct credit *credit = tri_map_find(leases, lease);
+
+    if (credit == NULL) {
+        credit = tri_alloc(1, sizeof(*credit));
+        tri_map_put(leases, lease, credit);
+    }
+    return credit;
+}
+
+void checker_worker_gets(struct sim *sim,
+                         const struct worker *worker,
+                         const struct tri_message *message)
+{
+    if (message->type == TRI_MESSAGE_LEASE)
+        credit_at(sim, worker, message->lease.lease)->granted_bytes += message->lease.result_bytes;
+    else if (message->type == TRI_MESSAGE_CREDIT)
+        credit_at(sim, worker, message->credit.lease)->granted_bytes +=
+            message->credit.result_bytes;
+}
+
+/* What is sent once more is not counted again. */
+void checker_worker_sends(struct sim *sim,
+                          const struct worker *worker,
+                          const struct tri_message *message,
+                          struct tri_frame *const *frames,
+                          size_t count)
+{
+    uint64_t *seq = &sim->checker->seqs[worker->number];
+    struct credit *credit;
+
+    if ((message->type != TRI_MESSAGE_RESULTS && message->type != TRI_MESSAGE_PARTIAL)
+        || message->results.seq <= *seq || count < 2)
+        return;
+    *seq = message->results.seq;
+    credit = credit_at(sim, worker, message->results.lease);
+    credit->used_bytes += frames[1]->bytes.size;
+    if (credit->used_bytes > credit->granted_bytes)
+        sim_fail(sim, "%s sends %llu bytes of results for lease %llu, granted were %llu",
+                 worker->node.name, (unsigned long long)credit->used_bytes,
+                 (unsigned long long)message->results.lease,
+                 (unsigned long long)credit->granted_bytes);
+}
+
+static void forget_leases(struct tri_map *leases)
+{
+    uint64_t key;
+    void *value;
+
+    for (size_t at = 0; tri_map_next(leases, &at, &key, &value);)
+        free(value);
+    tri_map_clear(leases);
+}
+
+void checker_worker_dies(struct sim *sim, const struct worker *worker)
+{
+    forget_leases(&sim->checker->leases[worker->number]);
+    sim->checker->seqs[worker->number] = 0;
+}
+
+/* ---- APPEND --------------------------------------------------------------------------------- */
+
+static void raise_credit(struct watch *watch, uint64_t bytes)
+{
+    if (watch != NULL && watch->append_credit < bytes)
+        watch->append_credit = bytes;
+}
+
+void checker_client_gets(struct sim *sim, const struct tri_message *message)
+{
+    if (message->type == TRI_MESSAGE_ACCEPTED)
+        raise_credit(watch_find(sim, message->accepted.number), message->accepted.append_bytes_max);
+    else if (message->type == TRI_MESSAGE_APPENDED)
+        raise_credit(watch_find(sim, message->appended.number), message->appended.append_bytes_max);
+    else if (message->type == TRI_MESSAGE_ATTACHED)
+        raise_credit(watch_find(sim, message->attached.number), message->attached.append_bytes_max);
+}
+
+void checker_client_sends(struct sim *sim,
+                          const struct tri_message *message,
+                          struct tri_frame *const *frames,
+                          size_t count)
+{
+    struct watch *watch =
+        message->type == TRI_MESSAGE_APPEND ? watch_find(sim, message->append.number) : NULL;
+    struct tri_chunk chunk;
+
+    if (watch == NULL || count != 2 || tri_items_open(frames[1]->bytes, &chunk, NULL) != TRI_OK
+        || message->append.first + chunk.count <= watch->append_end)
+        return;
+    watch->append_end = message->append.first + chunk.count;
+    watch->append_bytes += frames[1]->bytes.size;
+    if (watch->append_bytes > watch->append_credit)
+        sim_fail(sim, "%llu bytes of arguments of %s are sent, granted were %llu",
+                 (unsigned long long)watch->append_bytes, watch->plan->name,
+                 (unsigned long long)watch->append_credit);
+}
+
+/* ---- windows -------------------------------------------------------------------------------- */
+
+/* One attachment: rows on their way through one connection. */
+struct window {
+    struct tri_dlist_node node;
+    struct peer_id peer;
+    uint64_t number;
+    uint64_t request; /* until it is answered; the batch may have no number yet */
+    uint64_t bytes;   /* granted */
+    uint64_t flying;
+    struct tri_map rows; /* number + 1 to bytes + 1 */
+};
+
+static void window_free(struct checker *self, struct window *window)
+{
+    tri_dlist_remove(&self->windows, &window->node);
+    tri_map_deinit(&window->rows);
+    free(window);
+}
+
+static bool is_of(const struct window *window, const struct peer_id *peer)
+{
+    return window->peer.size == peer->size
+           && memcmp(window->peer.bytes, peer->bytes, peer->size) == 0;
+}
+
+static struct window *window_find(struct checker *self, const struct peer_id *peer, uint64_t number)
+{
+    tri_dlist_foreach(&self->windows, node)
+    {
+        struct window *window = tri_container_of(node, struct window, node);
+
+        if (window->number == number && is_of(window, peer))
+            return window;
+    }
+    return NULL;
+}
+
+static struct window *window_new(struct checker *self, const struct peer_id *peer, uint64_t bytes)
+{
+    struct window *window = tri_alloc(1, sizeof(*window));
+
+    window->peer = *peer;
+    window->bytes = bytes;
+    tri_map_init(&window->rows);
+    tri_dlist_push_back(&self->windows, &window->node);
+    return window;
+}
+
+static void attach(struct checker *self,
+                   const struct peer_id *peer,
+                   const struct tri_msg_attach *attach)
+{
+    struct window *window = window_find(self, peer, attach->number);
+
+    if (window != NULL)
+        window_free(self, window);
+    window = window_new(self, peer, attach->window_bytes);
+    window->number = attach->number;
+}
+
+static void land(struct checker *self, const struct peer_id *peer, const struct tri_msg_ack *ack)
+{
+    struct window *window = window_find(self, peer, ack->number);
+
+    for (size_t i = 0; window != NULL && i < ack->rows.count; i++) {
+        struct tri_range rows = tri_ranges_at(ack->rows, i);
+
+        for (uint64_t j = rows.first; j < rows.first + rows.count; j++) {
+            void *bytes = tri_map_remove(&window->rows, j + 1);
+
+            if (bytes != NULL)
+                window->flying -= (uint64_t)(uintptr_t)bytes - 1;
+        }
+    }
+}
+
+void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
+{
+    struct checker *self = sim->checker;
+
+    if (message->type == TRI_MESSAGE_SUBMIT && message->submit.window_bytes != 0)
+        window_new(self, peer, message->submit.window_bytes)->request = message->submit.request;
+    else if (message->type == TRI_MESSAGE_ATTACH)
+        attach(self, peer, &message->attach);
+    else if (message->type == TRI_MESSAGE_ACK)
+        land(self, peer, &message->ack);
+}
+
+static void answer(struct checker *self,
+                   const struct peer_id *peer,
+                   const struct tri_msg_accepted *accepted)
+{
+    tri_dlist_foreach(&self->windows, node)
+    {
+        struct window *window = tri_container_of(node, struct window, node);
+
+        if (window->request == accepted->request && is_of(window, peer)) {
+            window->request = 0;
+            window->number = accepted->number;
+        }
+    }
+}
+
+/* A row may go beyond the window alone, or as the one that everything waits for, or when its room
+ * was reserved under an earlier, larger window. */
+static void fly(struct sim *sim,
+                const struct peer_id *peer,
+                const struct tri_msg_row *row,
+                uint64_t bytes)
+{
+    struct window *window = window_find(sim->checker, peer, row->number);
+    struct watch *watch = watch_find(sim, row->number);
+
+    if (window == NULL || watch == NULL)
+        return;
+    if (window->bytes > watch->window_bytes_max)
+        watch->window_bytes_max = window->bytes;
+    if (bytes > watch->row_bytes_max)
+        watch->row_bytes_max = bytes;
+    if (tri_map_put(&window->rows, row->row + 1, (void *)(uintptr_t)(bytes + 1)) != NULL)
+        return;
+    window->flying += bytes;
+    if (window->flying > watch->window_bytes_max + 2 * watch->row_bytes_max)
+        sim_fail(sim, "%llu bytes of rows of %s are on their way into a window of %llu",
+                 (unsigned long long)window->flying, watch->plan->name,
+                 (unsigned long long)watch->window_bytes_max);
+}
+
+void window_sends(struct sim *sim,
+                  const struct peer_id *peer,
+                  const struct tri_message *message,
+                  uint64_t bytes)
+{
+    if (message->type == TRI_MESSAGE_ACCEPTED)
+        answer(sim->checker, peer, &message->accepted);
+    else if (message->type == TRI_MESSAGE_ROW)
+        fly(sim, peer, &message->row, bytes);
+}
+
+void credit_begin(struct checker *self)
+{
+    for (size_t i = 0; i < PLAN_WORKERS_MAX; i++)
+        tri_map_init(&self->leases[i]);
+    tri_dlist_init(&self->windows);
+}
+
+void credit_end(struct checker *self)
+{
+    struct tri_dlist_node *node;
+
+    for (size_t i = 0; i < PLAN_WORKERS_MAX; i++) {
+        forget_leases(&self->leases[i]);
+        tri_map_deinit(&self->leases[i]);
+    }
+    while ((node = tri_dlist_first(&self->windows)) != NULL)
+        window_free(self, tri_container_of(node, struct window, node));
+}

@@ -1,0 +1,121 @@
+/* checker_state.h - what the checker remembers. Private to checker*.c. */
+#ifndef CHECKER_STATE_H
+#define CHECKER_STATE_H
+
+#include "common/map.h"
+#include "tests/sim/checker.h"
+
+#include <xxhash.h>
+
+enum standing { STANDING_OPEN, STANDING_DONE, STANDING_DEAD, STANDING_CANCELLED };
+
+/* Where one task stands, as far as can be seen from outside. */
+struct task {
+    uint8_t standing;
+    uint8_t generation; /* of its row */
+    uint8_t outcome;
+    uint8_t charged;            /* greatest attempt whose failure was reported */
+    uint8_t charged_generation; /* ... in this generation */
+    uint8_t blamed;             /* crashes that faults inflicted */
+    bool reported : 1;          /* a success has reached the broker, in any generation */
+    bool asked : 1;             /* somebody wanted it cancelled */
+    bool forbidden : 1;         /* cancelled before a success had reached the broker */
+    bool in_chunk : 1;          /* of the row at hand */
+    bool read : 1;              /* an application has it */
+};
+
+struct row_seen {
+    uint64_t hash; /* 0: not seen */
+    uint64_t bytes;
+};
+
+/* All about one batch. */
+struct watch {
+    const struct plan_batch *plan;
+    uint64_t number;
+    struct task *tasks; /* plan->count */
+    uint64_t arrived;   /* arguments that have reached the broker */
+    uint64_t told;      /* the count that it has acknowledged */
+    uint64_t generation;
+    bool stopped; /* all of it was to be cancelled, or it halted */
+    bool halted;
+    struct row_seen *rows;
+    size_t row_count;
+    uint64_t row_bytes_max;
+    uint64_t window_bytes_max;
+    XXH3_state_t *hash; /* over the first `hashed` values */
+    uint64_t hashed;
+    uint64_t append_credit; /* as its client was told */
+    uint64_t append_bytes;  /* as its client has sent */
+    uint64_t append_end;    /* how far that was */
+    uint64_t readers;
+};
+
+struct reader {
+    struct tri_dlist_node node;
+    struct watch *watch;
+    bool ordered;
+    bool whole;
+    uint64_t next; /* ordered: none before it comes any more */
+    uint64_t given;
+    uint8_t *times; /* that each was given */
+};
+
+/* A SUBMIT whose answer names only the request. */
+struct request {
+    struct peer_id peer;
+    uint64_t request;
+    struct watch *watch;
+};
+
+#define REQUESTS_KEPT 256
+
+struct checker {
+    struct watch watches[PLAN_BATCHES_MAX];
+    struct tri_map numbers; /* to struct watch */
+    struct request requests[REQUESTS_KEPT];
+    size_t request_count;
+    struct tri_map leases[PLAN_WORKERS_MAX]; /* of a worker, to struct credit */
+    uint64_t seqs[PLAN_WORKERS_MAX];
+    struct tri_dlist_head windows;
+    struct tri_dlist_head readers;
+};
+
+struct watch *watch_find(const struct sim *sim, uint64_t number);
+struct task *watch_task(const struct sim *sim, struct watch *watch, uint64_t index);
+
+/* ---- checker_count.c ------------------------------------------------------------------------ */
+
+void count_gets(struct sim *sim,
+                const struct peer_id *peer,
+                const struct tri_message *message,
+                struct tri_frame *const *frames,
+                size_t count);
+void count_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
+/* ---- checker_row.c -------------------------------------------------------------------------- */
+
+void row_sends(struct sim *sim,
+               const struct tri_message *message,
+               struct tri_frame *const *frames,
+               size_t count);
+
+/* What the reducer of the batch makes of the tasks that `is_counted` says: decimal digits. */
+typedef bool count_fn(const struct task *task);
+void row_expect_reduced(const struct watch *watch, count_fn *is_counted, char *text, size_t size);
+
+/* ---- checker_credit.c ----------------------------------------------------------------------- */
+
+void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+void window_sends(struct sim *sim,
+                  const struct peer_id *peer,
+                  const struct tri_message *message,
+                  uint64_t bytes);
+void credit_begin(struct checker *self);
+void credit_end(struct checker *self);
+
+/* ---- checker_reader.c ----------------------------------------------------------------------- */
+
+void readers_end(struct checker *self);
+
+#endif

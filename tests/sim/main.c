@@ -1,0 +1,157 @@
+/* trireme-sim: worlds by their seeds. */
+#include "common/assert.h"
+#include "tests/sim/sim.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--trace]\n"
+                            "       trireme-sim --list FILE\n"
+                            "       trireme-sim --seed N --twice\n"
+                            "\n"
+                            "  --seed N       the (first) seed: 1\n"
+                            "  --seeds COUNT  so many seeds from there on: 1\n"
+                            "  --list FILE    the seeds that a file names, one a line\n"
+                            "  --twice        live through each world twice: nothing may differ\n"
+                            "  --trace        tell the story\n";
+
+struct options {
+    uint64_t seed;
+    uint64_t seeds;
+    const char *list;
+    bool twice;
+    bool trace;
+};
+
+struct totals {
+    uint64_t worlds;
+    double seconds;
+    struct sim_counts sum;
+};
+
+static void on_abort(int number)
+{
+    sim_replay();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static uint64_t parse_number(const char *text)
+{
+    char *end;
+    uint64_t number = strtoull(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0') {
+        fprintf(stderr, "trireme-sim: %s is not a number\n%s", text, usage);
+        exit(2);
+    }
+    return number;
+}
+
+static void parse(struct options *options, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "seed", required_argument, NULL, 's' },
+        { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' },
+        { "twice", no_argument, NULL, '2' },
+        { "trace", no_argument, NULL, 't' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *options = (struct options){ .seed = 1, .seeds = 1 };
+    while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        if (option == 's')
+            options->seed = parse_number(optarg);
+        else if (option == 'n')
+            options->seeds = parse_number(optarg);
+        else if (option == 'l')
+            options->list = optarg;
+        else if (option == '2')
+            options->twice = true;
+        else if (option == 't')
+            options->trace = true;
+        else {
+            fputs(usage, option == 'h' ? stdout : stderr);
+            exit(option == 'h' ? 0 : 2);
+        }
+    }
+}
+
+static void add(struct totals *totals, const struct sim *sim)
+{
+    const uint64_t *from = (const uint64_t *)&sim->counts;
+    uint64_t *to = (uint64_t *)&totals->sum;
+
+    totals->worlds++;
+    totals->seconds += (double)sim->now / 1e6;
+    for (size_t i = 0; i < sizeof(sim->counts) / sizeof(uint64_t); i++)
+        to[i] += from[i];
+}
+
+static void run(const struct options *options, uint64_t seed, struct totals *totals)
+{
+    struct sim sim;
+    struct sim again;
+
+    sim_run(seed, options->trace, &sim);
+    add(totals, &sim);
+    if (options->trace)
+        printf("seed %" PRIu64 ": hash %016" PRIx64 "\n", seed, sim.hash);
+    if (!options->twice)
+        return;
+    sim_run(seed, false, &again);
+    if (sim.hash != again.hash)
+        sim_fail(&sim, "the same seed gives %016" PRIx64 " and %016" PRIx64, sim.hash, again.hash);
+}
+
+static void run_list(const struct options *options, struct totals *totals)
+{
+    FILE *file = fopen(options->list, "r");
+    char line[256];
+
+    if (file == NULL) {
+        perror(options->list);
+        exit(2);
+    }
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (line[0] >= '0' && line[0] <= '9') {
+            line[strspn(line, "0123456789")] = '\0';
+            run(options, parse_number(line), totals);
+        }
+    fclose(file);
+}
+
+static void print_means(const struct totals *totals)
+{
+    const struct sim_counts *sum = &totals->sum;
+    double n = totals->worlds != 0 ? (double)totals->worlds : 1;
+
+    printf("%" PRIu64 " seeds; on average %.1f s, %.0f messages (%.0f lost), %.0f engine steps, "
+           "%.1f batches, %.0f tasks, %.0f results, %.1f faults, %.1f of them crashes\n",
+           totals->worlds, totals->seconds / n, (double)sum->messages / n, (double)sum->lost / n,
+           (double)sum->steps / n, (double)sum->batches / n, (double)sum->tasks / n,
+           (double)sum->results / n, (double)sum->faults / n, (double)sum->crashes / n);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct totals totals = { 0 };
+
+    parse(&options, argc, argv);
+    signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
+    if (options.list != NULL)
+        run_list(&options, &totals);
+    for (uint64_t i = 0; options.list == NULL && i < options.seeds; i++)
+        run(&options, options.seed + i, &totals);
+    print_means(&totals);
+    return 0;
+}

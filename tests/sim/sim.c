@@ -1,0 +1,126 @@
+/* Time, chance, and the telling of it. */
+#include "tests/sim/sim.h"
+
+#include "common/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+void sim_at(struct sim *sim, struct sim_timer *timer, uint64_t time)
+{
+    tri_heap_update(&sim->queue, &timer->node, time < sim->now ? sim->now : time);
+}
+
+void sim_after(struct sim *sim, struct sim_timer *timer, uint64_t delay)
+{
+    sim_at(sim, timer, sim->now + delay);
+}
+
+void sim_cancel(struct sim *sim, struct sim_timer *timer)
+{
+    if (tri_heap_is_linked(&timer->node))
+        tri_heap_remove(&sim->queue, &timer->node);
+}
+
+tri_time sim_clock_ms(const struct sim *sim, const struct sim_node *node)
+{
+    return sim->now / SIM_MS + node->clock_ms;
+}
+
+void sim_at_clock(struct sim *sim,
+                  const struct sim_node *node,
+                  struct sim_timer *timer,
+                  tri_time at)
+{
+    if (at == TRI_NEVER)
+        sim_cancel(sim, timer);
+    else
+        sim_at(sim, timer, at <= node->clock_ms ? 0 : (at - node->clock_ms) * SIM_MS);
+}
+
+bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *timer, bool tick)
+{
+    if (node->paused_until <= sim->now)
+        return false;
+    sim_at(sim, timer, node->paused_until + (tick ? 1 : 0));
+    return true;
+}
+
+/* ---- chance --------------------------------------------------------------------------------- */
+
+bool sim_chance(struct sim *sim, uint32_t ppm)
+{
+    return tri_prng_below(&sim->prng, SIM_ALWAYS) < ppm;
+}
+
+uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high)
+{
+    return tri_prng_between(&sim->prng, low, high);
+}
+
+uint64_t sim_skewed(struct sim *sim, uint64_t low, uint64_t high)
+{
+    uint64_t doublings = 0;
+
+    tri_assert(low != 0 && low <= high);
+    while (low << (doublings + 1) <= high && doublings < 62)
+        doublings++;
+    low <<= sim_between(sim, 0, doublings);
+    return sim_between(sim, low, low * 2 < high ? low * 2 : high);
+}
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+static uint64_t replay_seed;
+
+void sim_remember(uint64_t seed)
+{
+    replay_seed = seed;
+}
+
+void sim_replay(void)
+{
+    char text[64];
+    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu --trace\n",
+                        (unsigned long long)replay_seed);
+
+    fwrite(text, 1, (size_t)size, stderr);
+    fflush(stderr);
+}
+
+void sim_tell(const struct sim *sim, const char *who, const char *format, ...)
+{
+    va_list args;
+
+    if (!sim->trace)
+        return;
+    printf("%10.3f %-9s ", (double)sim->now / 1e6, who);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+void sim_fail(const struct sim *sim, const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    fprintf(stderr, "seed %llu, at %.3f s: ", (unsigned long long)sim->seed,
+            (double)sim->now / 1e6);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    sim_replay();
+    _Exit(1);
+}
+
+void sim_note(struct sim *sim, const void *data, size_t size)
+{
+    sim->hash = XXH3_64bits_withSeed(data, size, sim->hash + sim->now);
+}

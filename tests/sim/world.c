@@ -1,0 +1,85 @@
+/* One world, from its first instant to its last. */
+#include "common/assert.h"
+#include "tests/sim/broker.h"
+#include "tests/sim/checker.h"
+#include "tests/sim/client.h"
+#include "tests/sim/fault.h"
+#include "tests/sim/net.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FORGET_US (20 * SIM_S) /* what may follow when all was read */
+
+static void begin(struct sim *sim, uint64_t seed, bool trace)
+{
+    *sim = (struct sim){ .seed = seed, .trace = trace };
+    sim_remember(seed);
+    tri_prng_init(&sim->prng, seed);
+    tri_heap_init(&sim->queue);
+    sim->plan = tri_alloc(1, sizeof(*sim->plan));
+    plan_draw(sim, sim->plan);
+    checker_begin(sim);
+    net_begin(sim);
+    broker_begin(sim);
+    worker_begin(sim);
+    client_begin(sim);
+    fault_begin(sim);
+}
+
+static void end(struct sim *sim)
+{
+    fault_end(sim);
+    client_end(sim);
+    worker_end(sim);
+    net_end(sim);
+    broker_end(sim);
+    checker_end(sim);
+    free(sim->plan);
+    sim->plan = NULL;
+    tri_heap_deinit(&sim->queue);
+}
+
+/* Until `is_done`, or it takes too long. */
+static void live(struct sim *sim, bool (*is_done)(const struct sim *), uint64_t until)
+{
+    while (!is_done(sim)) {
+        struct tri_heap_node *node = tri_heap_pop(&sim->queue);
+        struct sim_timer *timer;
+
+        tri_assert(node != NULL);
+        sim->now = node->key;
+        if (sim->now > until) {
+            client_tell(sim);
+            sim_fail(sim, "not everything has ended %.0f s after the last fault",
+                     (double)(sim->now - sim->plan->calm_at) / 1e6);
+        }
+        timer = tri_container_of(node, struct sim_timer, node);
+        timer->fire(sim, timer->context);
+    }
+}
+
+static bool is_read(const struct sim *sim)
+{
+    return sim->calm && client_all_read(sim);
+}
+
+/* What is not asked for any more is kept nowhere. */
+static void check_rest(struct sim *sim)
+{
+    if (broker_rows(sim) > 1)
+        sim_fail(sim, "everything is forgotten, and the store has %zu rows", broker_rows(sim));
+    checker_finish(sim);
+}
+
+void sim_run(uint64_t seed, bool trace, struct sim *sim)
+{
+    begin(sim, seed, trace);
+    live(sim, is_read, sim->plan->end_at);
+    client_forget_all(sim);
+    live(sim, client_all_over, sim->now + FORGET_US);
+    check_rest(sim);
+    end(sim);
+}
