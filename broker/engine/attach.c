@@ -5,16 +5,27 @@
 
 #include <stdlib.h>
 
+/* Of ATTACHED (client_table.h). */
+#define SETTLED_RANGES_MAX 65536
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
+/* A client may follow many batches, a batch may have many clients: whichever is fewer is walked. */
 struct post *post_find(const struct session *session, const struct batch *batch)
 {
-    tri_dlist_foreach(&session->attachments, node)
-    {
-        struct post *post = tri_container_of(node, struct post, of_session);
+    struct tri_dlist_node *mine = tri_dlist_first(&session->attachments);
+    struct tri_dlist_node *theirs = tri_dlist_first(&batch->attachments);
+
+    while (mine != NULL && theirs != NULL) {
+        struct post *post = tri_container_of(mine, struct post, of_session);
 
         if (post->batch == batch)
             return post;
+        post = tri_container_of(theirs, struct post, of_batch);
+        if (post->session == session)
+            return post;
+        mine = tri_dlist_next(&session->attachments, mine);
+        theirs = tri_dlist_next(&batch->attachments, theirs);
     }
     return NULL;
 }
@@ -277,6 +288,9 @@ static void answer_attach(struct engine *engine,
     message.attached.count = batch->count;
     message.attached.state = batch->state;
     message.attached.spec = (struct tri_bytes){ batch->spec, batch->spec_size };
+    message.attached.settled.count =
+        row_ranges(&batch->settled, 0, SETTLED_RANGES_MAX, &engine->scratch);
+    message.attached.settled.data = engine->scratch.data;
     if (batch->stock != NULL) {
         message.attached.hash = stock_hash(batch->stock);
         message.attached.append_bytes_max = batch->stock->credit_bytes;

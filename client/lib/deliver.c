@@ -77,6 +77,16 @@ static enum tri_status consume_given(struct tri_follow *self, tri_time now)
     return TRI_OK;
 }
 
+/* The next index that can come. */
+static uint64_t next_index(const struct tri_follow *self)
+{
+    struct tri_range gone;
+
+    if (tri_rangeset_next(&self->settled, self->cursor, &gone) && gone.first == self->cursor)
+        return gone.first + gone.count;
+    return self->cursor;
+}
+
 /* The row whose turn it is, or NULL. */
 static struct tri_row *first_row(const struct tri_follow *self)
 {
@@ -88,7 +98,7 @@ static struct tri_row *first_row(const struct tri_follow *self)
     if (row == NULL || !in_order(self) || row->index <= self->cursor || self->ended
         || self->state == FOLLOW_FAILED)
         return row;
-    return NULL;
+    return row->index <= next_index(self) ? row : NULL;
 }
 
 static int compare_index(const void *key, const void *entry)

@@ -24,6 +24,7 @@ static struct tri_follow *follow_new(struct tri_session *session,
     tri_follow_set_state(self, TRI_BATCH_OPEN);
     tri_dlist_init(&self->rows);
     tri_heap_init(&self->turns);
+    tri_rangeset_init(&self->settled);
     tri_rangeset_init(&self->received);
     tri_rangeset_init(&self->consumed);
     tri_rangeset_init(&self->to_ack);
@@ -36,6 +37,7 @@ void tri_follow_free(struct tri_follow *self)
     tri_dlist_remove(&self->session->follows, &self->node);
     tri_append_deinit(&self->append);
     tri_heap_deinit(&self->turns);
+    tri_rangeset_deinit(&self->settled);
     tri_rangeset_deinit(&self->received);
     tri_rangeset_deinit(&self->consumed);
     tri_rangeset_deinit(&self->to_ack);

@@ -82,6 +82,21 @@ static void check_sealed(struct tri_follow *self, const struct tri_msg_attached 
     tri_append_stop(append, TRI_CLOSED, text);
 }
 
+/* What others have had already does not come to us. */
+static enum tri_status pass_settled(struct tri_follow *self, struct tri_ranges settled)
+{
+    for (size_t i = 0; i < settled.count; i++) {
+        struct tri_range range = tri_ranges_at(settled, i);
+
+        if (range.first + range.count <= self->cursor)
+            continue;
+        if (!tri_rangeset_prepare(&self->settled))
+            return TRI_MEMORY;
+        tri_rangeset_add(&self->settled, range.first, range.count);
+    }
+    return TRI_OK;
+}
+
 enum tri_status tri_follow_on_attached(struct tri_follow *self,
                                        const struct tri_msg_attached *message,
                                        struct tri_error *error)
@@ -93,6 +108,8 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     status = settle_resume(self, tri_follow_make_reducer(self, message->spec, error), error);
     if (status != TRI_OK || self->state == FOLLOW_FAILED)
         return status;
+    if (pass_settled(self, message->settled) != TRI_OK)
+        return tri_fail(error, TRI_MEMORY, "out of memory");
     self->state = FOLLOW_FOLLOWED;
     self->accepted = true;
     self->number = message->number;

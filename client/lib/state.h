@@ -188,6 +188,7 @@ struct tri_follow {
     bool hold;           /* it had ended before: what replaces what is known with the last row */
     tri_time hold_until; /* though not for ever */
     uint64_t held_bytes; /* of the rows that are here */
+    struct tri_rangeset settled;  /* tasks whose results somebody else has had */
     struct tri_rangeset received; /* row numbers */
     struct tri_rangeset consumed;
     struct tri_rangeset to_ack;

@@ -91,7 +91,8 @@
     U(state, 4)                            \
     B(hash, 16)                            \
     U(append_bytes_max, INT64_MAX)         \
-    B(spec, 1048576)
+    B(spec, 1048576)                       \
+    R(settled, 65536)
 #define TRI_MSG_ROW(U, I, S, B, R, L) \
     U(number, INT64_MAX)              \
     U(generation, INT64_MAX)          \

@@ -232,6 +232,10 @@ void scenario_text(struct scenario *s,
     } else if (message->type == TRI_MESSAGE_ATTACHED) {
         add(line, "ATTACHED %s %llu %s", batch_name(s, message->attached.number),
             (unsigned long long)message->attached.count, state_name(message->attached.state));
+        if (message->attached.settled.count != 0) {
+            add(line, " settled=");
+            add_ranges(line, message->attached.settled);
+        }
     } else if (message->type == TRI_MESSAGE_ROW) {
         add_row(s, line, &message->row);
     } else if (message->type == TRI_MESSAGE_PROGRESS) {

@@ -215,6 +215,24 @@ START_TEST(another_owner_takes_over_and_the_first_is_told)
 }
 END_TEST
 
+START_TEST(a_successor_is_told_what_the_first_owner_has_had)
+{
+    client_and_worker(&s, 3);
+    submit(3, 10000);
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    worker_returns(&s, "w1", "b1", 2, 1);
+    expect(&s, "c1", "ROW b1 #1 values 2+1");
+    client_acks(&s, "c1", "b1", 0);
+    client_joins(&s, "c2");
+    client_attaches(&s, "c2", "b1", true, 10000);
+    expect(&s, "c1", "ERROR STALE");
+    expect(&s, "c2", "ATTACHED b1 3 running settled=0+1");
+    expect(&s, "c2", "ROW b1 #1 values 2+1");
+}
+END_TEST
+
 START_TEST(an_owner_that_attaches_with_rows_it_has_acknowledges_them)
 {
     struct tri_message attach = { .type = TRI_MESSAGE_ATTACH };
@@ -275,6 +293,7 @@ int main(void)
     STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
     STORY(rows_are_sent_within_the_window_of_a_client_that_attaches_later);
     STORY(another_owner_takes_over_and_the_first_is_told);
+    STORY(a_successor_is_told_what_the_first_owner_has_had);
     STORY(an_owner_that_attaches_with_rows_it_has_acknowledges_them);
     STORY(what_was_acknowledged_out_of_order_is_kept_as_heads_until_it_folds);
     return story_run("engine/credit", tcase);

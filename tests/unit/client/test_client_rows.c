@@ -302,6 +302,43 @@ START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
 }
 END_TEST
 
+/* Tasks 0 to 2 and 4 were given to an earlier owner, who crashed then. */
+START_TEST(a_successor_does_not_wait_for_what_the_first_owner_has_had)
+{
+    const struct tri_range had[] = { { 0, 3 }, { 4, 1 } };
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .owner = true, .window_bytes = 1 << 20 };
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_range run = { 3, 1 };
+    struct tri_range later = { 5, 2 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    attached.attached.request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.state = TRI_BATCH_RUNNING;
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    attached.attached.settled = tri_ranges_of(had, 2);
+    broker_says(&s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    broker_row(&s, 7, 3, 1, &later, 1, NULL, 0);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    ck_assert(!tri_follow_has_result(batch));
+    broker_row(&s, 7, 4, 1, &run, 1, NULL, 0);
+    for (uint64_t i = 3; i < 7; i += i == 3 ? 2 : 1) {
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+    }
+    broker_ends(&s, 7, 7, 7);
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
 /* A poll loop that waits for the session's deadline must be able to sleep. */
 START_TEST(what_is_held_back_wakes_nobody_for_ever)
 {
@@ -787,6 +824,7 @@ int main(void)
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
     tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
+    tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
     tcase_add_test(tcase, the_end_is_acknowledged_at_once);
