@@ -18,7 +18,7 @@ struct tri_socket_options {
     int send_messages_max;      /* ZMQ_SNDHWM; 0: no limit, the caller counts by itself */
     int receive_messages_max;   /* ZMQ_RCVHWM of each connection */
     int handshake_ms;           /* a connection that has not said ZMTP's greeting by then is cut */
-    int ping_ms;                /* libzmq's own pings; a peer silent for three of them is cut */
+    int gone_ms;                /* tcp: a machine that answers nothing for this long is cut off */
     int reconnect_ms_min;       /* connecting sockets only */
     int reconnect_ms_max;
     bool ipv6; /* connecting sockets: the host is an IPv6 address (names are looked up as IPv4) */
@@ -27,8 +27,7 @@ struct tri_socket_options {
 #define TRI_MESSAGE_BYTES_MAX (UINT64_C(64) << 20)
 
 /* 64 MiB messages, 2 s of linger, no send limit, 256 messages unread in a connection, 10 s of
- * handshake, a ping every 10 s, reconnection after 50 ms to 2 s,
- * IPv4. */
+ * handshake, 30 s for a machine that is gone, reconnection after 50 ms to 2 s, IPv4. */
 void tri_socket_options_init(struct tri_socket_options *options);
 
 /* Open a socket of `type` (ZMQ_DEALER, ZMQ_ROUTER ...). A ROUTER reports peers it cannot reach
