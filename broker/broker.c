@@ -50,15 +50,17 @@ static enum tri_status settle(struct broker *self)
     return status;
 }
 
-static enum tri_status receive(struct broker *self)
+/* Take up to `count` messages; self->more: there may be others. */
+static enum tri_status take(struct broker *self, int count)
 {
     enum tri_status status = TRI_OK;
 
     self->more = true;
-    for (int i = 0; i < MESSAGES_A_TURN && status == TRI_OK; i++) {
+    for (int i = 0; i < count && status == TRI_OK; i++) {
         status = inbox_next(&self->inbox, self->router, self->now);
         if (status == TRI_EMPTY) {
             self->more = false;
+            self->performer.has_stirred = false;
             return TRI_OK;
         }
         if (status != TRI_OK) {
@@ -69,6 +71,22 @@ static enum tri_status receive(struct broker *self)
         status = step(self, &self->inbox.event, &self->inbox);
     }
     return status;
+}
+
+/* Take what there is. A message that comes alone is answered before libzmq is asked for more. */
+static enum tri_status receive(struct broker *self)
+{
+    enum tri_status status;
+
+    if (!self->more) {
+        status = take(self, 1);
+        if (status != TRI_OK || !self->more)
+            return status;
+        status = settle(self);
+        if (status != TRI_OK)
+            return status;
+    }
+    return take(self, MESSAGES_A_TURN);
 }
 
 /* Events that sending has caused, when no step came after it. */
@@ -173,7 +191,7 @@ static const char *await(struct broker *self)
     };
     int wait_ms = poll_ms(self, self->now);
 
-    if (wait_ms != 0 && tri_socket_is_readable(self->router))
+    if (wait_ms != 0 && self->performer.has_stirred && tri_socket_is_readable(self->router))
         wait_ms = 0;
     poll(fds, TRI_COUNT_OF(fds), wait_ms);
     read_clock(self, wait_ms);

@@ -14,7 +14,9 @@ void performer_init(struct performer *self,
                     struct store *store,
                     struct gauges *gauges)
 {
-    *self = (struct performer){ .router = router, .store = store, .gauges = gauges };
+    *self = (struct performer){
+        .router = router, .store = store, .gauges = gauges, .has_stirred = true
+    };
     outbox_init(&self->outbox);
     deferred_init(&self->deferred);
 }
@@ -102,6 +104,7 @@ static void give(struct performer *self,
     struct tri_error error;
     enum tri_status status = tri_parts_send(self->router, frames, count, &error);
 
+    self->has_stirred = true;
     if (status == TRI_OK) {
         self->sent++;
         return;

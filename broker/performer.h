@@ -41,6 +41,7 @@ struct performer {
     uint64_t ticket; /* of the last commit */
     bool is_dirty;   /* rows were written since */
     uint64_t sent;
+    bool has_stirred;   /* the router was used: its descriptor may have lost a signal */
     uint64_t overflows; /* peers that did not read what they asked for */
 };
 
