@@ -222,7 +222,7 @@ enum tri_status tri_batch_flush(struct tri_batch *batch, struct tri_error *error
     if (batch->client == NULL)
         return closed(error);
     status = tri_follow_flush(batch->follow, error);
-    return status == TRI_OK ? after_add(batch, error) : status;
+    return status == TRI_OK ? tri_client_push(batch->client, error) : status;
 }
 
 enum tri_status tri_batch_wait_room(struct tri_batch *batch,

@@ -158,14 +158,14 @@ static enum tri_status hand_over(struct tri_client *self, struct tri_error *erro
     return status;
 }
 
-/* TRI_OK: at least one message came. */
-static enum tri_status drain(struct tri_client *self, struct tri_error *error)
+/* Receive up to `count` messages. TRI_OK: at least one came. */
+static enum tri_status drain(struct tri_client *self, size_t count, struct tri_error *error)
 {
     static const struct tri_parts_limits limits = { FRAMES_MAX, TRI_MESSAGE_BYTES_MAX * 2 };
     enum tri_status status = TRI_EMPTY;
 
     self->stirred = true;
-    for (size_t i = 0; i < DRAIN_MAX && self->socket != NULL; i++) {
+    for (size_t i = 0; i < count && self->socket != NULL; i++) {
         struct tri_error local;
         enum tri_status got =
             tri_parts_receive(&self->parts, self->socket, ZMQ_DONTWAIT, &limits, &local);
@@ -195,7 +195,7 @@ static uint64_t coarse_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-enum tri_status tri_client_serve(struct tri_client *self, struct tri_error *error)
+static enum tri_status serve(struct tri_client *self, size_t count, struct tri_error *error)
 {
     enum tri_status status;
     enum tri_status came;
@@ -203,7 +203,7 @@ enum tri_status tri_client_serve(struct tri_client *self, struct tri_error *erro
     self->now = tri_clock_now_ms();
     self->served_ms = coarse_ms();
     status = tri_client_perform(self, error);
-    came = status == TRI_OK ? drain(self, error) : status;
+    came = status == TRI_OK ? drain(self, count, error) : status;
     if (came != TRI_OK && came != TRI_EMPTY)
         return came;
     tri_session_tick(self->session, self->now);
@@ -211,6 +211,22 @@ enum tri_status tri_client_serve(struct tri_client *self, struct tri_error *erro
     if (status == TRI_OK)
         status = tri_session_failure(self->session, error);
     return status == TRI_OK ? came : status;
+}
+
+enum tri_status tri_client_serve(struct tri_client *self, struct tri_error *error)
+{
+    return serve(self, DRAIN_MAX, error);
+}
+
+enum tri_status tri_client_push(struct tri_client *self, struct tri_error *error)
+{
+    enum tri_status status;
+
+    self->now = tri_clock_now_ms();
+    status = tri_client_perform(self, error);
+    if (status == TRI_OK)
+        status = tri_session_failure(self->session, error);
+    return status == TRI_OK ? tri_client_serve_sometimes(self, error) : status;
 }
 
 enum tri_status tri_client_serve_sometimes(struct tri_client *self, struct tri_error *error)
@@ -306,7 +322,8 @@ enum tri_status tri_client_wait(struct tri_client *self, tri_time deadline, stru
         status = sleep_until(self, deadline, error);
     if (status != TRI_OK)
         return status;
-    status = tri_client_serve(self, error);
+    /* Mostly what came first is what the caller waits for. */
+    status = serve(self, 1, error);
     return status == TRI_EMPTY ? TRI_OK : status;
 }
 

@@ -48,6 +48,9 @@ void tri_client_disconnect(struct tri_client *self, int linger_ms);
 /* Send and receive what is due, without waiting. TRI_OK: something came; TRI_EMPTY: nothing. */
 enum tri_status tri_client_serve(struct tri_client *self, struct tri_error *error);
 
+/* Send what is due; receive only when that was last done a while ago. */
+enum tri_status tri_client_push(struct tri_client *self, struct tri_error *error);
+
 /* Serve; if nothing comes, wait for it until `deadline`. TRI_OK: something happened, look again;
  * TRI_EMPTY: the deadline has passed; TRI_CANCELLED: interrupted; or why no waiting helps. */
 enum tri_status tri_client_wait(struct tri_client *self,
