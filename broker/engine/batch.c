@@ -225,14 +225,24 @@ void batch_set_feeder(struct engine *engine, struct batch *self, struct session 
     if (self->feeder != NULL)
         tri_dlist_remove(&self->feeder->feeding, &self->feeding);
     self->feeder = session;
-    if (session != NULL)
+    if (session != NULL) {
         tri_dlist_push_back(&session->feeding, &self->feeding);
+        self->fed_by = session->instance;
+    }
     if (session == NULL && !self->sealed && !tri_dlist_is_linked(&self->unfed)) {
         self->unfed_at = engine->now;
         tri_dlist_push_back(&engine->unfed_batches, &self->unfed);
     }
     if ((session != NULL || self->sealed) && tri_dlist_is_linked(&self->unfed))
         tri_dlist_remove(&engine->unfed_batches, &self->unfed);
+}
+
+bool batch_may_be_fed_by(const struct batch *self, const struct session *session)
+{
+    static const struct tri_uuid nobody;
+
+    return memcmp(&self->fed_by, &nobody, sizeof(nobody)) == 0
+           || memcmp(&self->fed_by, &session->instance, sizeof(self->fed_by)) == 0;
 }
 
 void batch_set_state(struct batch *self, enum tri_batch_state state)

@@ -95,6 +95,7 @@ struct batch {
 
     struct stock *stock; /* NULL: a range */
     struct session *feeder;
+    struct tri_uuid fed_by;        /* the last feeder; zero: nobody has been one */
     struct tri_dlist_node feeding; /* feeder->feeding */
     struct tri_dlist_node unfed;   /* engine->unfed_batches */
     tri_time unfed_at;
@@ -170,8 +171,11 @@ void batch_gain(struct engine *engine, struct batch *self);
 void batch_expire_unfed(struct engine *engine);
 void batch_expire_ended(struct engine *engine);
 
-/* Who appends to an open batch; NULL: nobody, and its grace begins. */
+/* Who appends to an open batch; NULL: nobody, and its grace begins. Who comes back to it goes on;
+ * another client that takes it over follows its results, and cannot know what is still to be added.
+ */
 void batch_set_feeder(struct engine *engine, struct batch *self, struct session *session);
+bool batch_may_be_fed_by(const struct batch *self, const struct session *session);
 
 /* Go on to another state (lifecycle.h). */
 void batch_set_state(struct batch *self, enum tri_batch_state state);

@@ -178,9 +178,41 @@ START_TEST(a_client_that_comes_back_within_the_grace_goes_on)
     client_joins(&s, "c2");
     client_attaches(&s, "c2", "b1", true, WINDOW);
     expect(&s, "c2", "ATTACHED b1 0 open");
-    time_passes_ms(&s, 60000);
+    time_passes_ms(&s, s.options.limits.open_grace_ms - 30000 - 1);
     client_appends(&s, "c2", "b1", 1);
     expect(&s, "w1", "LEASE b1 0+1 items=0/0+1");
+    time_passes_ms(&s, s.options.limits.open_grace_ms * 2);
+    client_appends(&s, "c2", "b1", 1);
+    expect(&s, "w1", "LEASE b1 1+1 items=1/0+1");
+}
+END_TEST
+
+START_TEST(the_same_client_comes_back_and_may_take_its_time)
+{
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", WINDOW);
+    peer_lost(&s, "c1");
+    peer_returns(&s, "c1");
+    expect(&s, "c1", "WELCOME");
+    client_attaches(&s, "c1", "b1", true, WINDOW);
+    expect(&s, "c1", "ATTACHED b1 0 open");
+    time_passes_ms(&s, s.options.limits.open_grace_ms * 2);
+    client_appends(&s, "c1", "b1", 1);
+    expect(&s, "w1", "LEASE b1 0+1 items=0/0+1");
+}
+END_TEST
+
+START_TEST(a_successor_that_appends_nothing_does_not_keep_a_batch_open)
+{
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", WINDOW);
+    client_joins(&s, "c2");
+    client_attaches(&s, "c2", "b1", true, WINDOW);
+    expect(&s, "c1", "ERROR STALE");
+    expect(&s, "c2", "ATTACHED b1 0 open");
+    time_passes_ms(&s, s.options.limits.open_grace_ms);
+    expect(&s, "c2", "END b1 done done=0 dead=0 cancelled=0 rows=0");
+    expect_trace(&s, "batch.sealed batch=1 why=client_lost");
 }
 END_TEST
 
@@ -367,6 +399,8 @@ int main(void)
     STORY(a_seal_repeated_is_done_again_and_closes_the_batch);
     STORY(an_open_batch_whose_client_is_gone_past_its_grace_is_sealed);
     STORY(a_client_that_comes_back_within_the_grace_goes_on);
+    STORY(the_same_client_comes_back_and_may_take_its_time);
+    STORY(a_successor_that_appends_nothing_does_not_keep_a_batch_open);
     STORY(a_chunk_is_deleted_when_all_its_tasks_are_done);
     STORY(a_chunk_with_a_dead_task_is_kept_for_a_retry_by_hand);
     STORY(an_append_over_the_credit_is_busy_until_work_is_done);
