@@ -53,7 +53,7 @@ class Flow(Case):
         return first, state, peak
 
     def test_lines_stream_through_in_order(self):
-        count = 200_000 if SANITIZED else 2_000_000
+        count = 1_000_000 if SANITIZED else 2_000_000
         first, state, peak = self.stream(count, "echo", b"first\n")
         self.assertEqual(first, b"first\n")
         self.assertTrue(state["first_while_writing"])

@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+/* Check writes a record for every assertion that holds; here are millions of them. */
+#define STORY_CHECK(condition, ...)    \
+    do {                               \
+        if (!(condition))              \
+            ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+
 static const char *const default_handlers[] = { "square", "echo", "command", NULL };
 static const char *const no_labels[] = { NULL };
 
@@ -115,8 +122,8 @@ static bool is_noise(const struct scenario *s, const struct peer *peer, enum tri
 static void check_attachments(const struct scenario *s, const struct effect *effect)
 {
     for (size_t i = 0; i < effect->send.attachment_count; i++)
-        ck_assert_msg(has_row(s, &effect->send.attachments[i].key),
-                      "a payload is sent that is not in the store");
+        STORY_CHECK(has_row(s, &effect->send.attachments[i].key),
+                    "a payload is sent that is not in the store");
 }
 
 static void apply_send(struct scenario *s,
@@ -129,8 +136,8 @@ static void apply_send(struct scenario *s,
     struct tri_error error;
     struct sent *sent;
 
-    ck_assert_msg(tri_message_decode(effect->send.frame, &message, &error) == TRI_OK, "%s",
-                  error.text);
+    STORY_CHECK(tri_message_decode(effect->send.frame, &message, &error) == TRI_OK, "%s",
+                error.text);
     check_attachments(s, effect);
     if (peer == NULL)
         return;
@@ -178,8 +185,8 @@ static void apply_delete(struct scenario *s, const struct effect *effect)
     if (effect->delete.whole_batch)
         delete_batch(s, effect->delete.key.batch);
     else
-        ck_assert_msg(tri_bytemap_remove(&s->rows, key_bytes(&effect->delete.key, packed)),
-                      "a row is deleted that is not there");
+        STORY_CHECK(tri_bytemap_remove(&s->rows, key_bytes(&effect->delete.key, packed)),
+                    "a row is deleted that is not there");
 }
 
 static void mix(struct scenario *s, const void *data, size_t size)
@@ -665,9 +672,9 @@ static struct sent *expect_line(struct scenario *s, const char *name, const char
 {
     struct sent *sent = first_untaken(peer_of(s, name));
 
-    ck_assert_msg(sent != NULL, "%s was sent nothing, expected: %s", name, text);
-    ck_assert_msg(strcmp(sent->text, text) == 0, "%s was sent: %s, expected: %s", name, sent->text,
-                  text);
+    STORY_CHECK(sent != NULL, "%s was sent nothing, expected: %s", name, text);
+    STORY_CHECK(strcmp(sent->text, text) == 0, "%s was sent: %s, expected: %s", name, sent->text,
+                text);
     sent->taken = true;
     return sent;
 }
@@ -688,13 +695,13 @@ void expect(struct scenario *s, const char *name, const char *format, ...)
 void expect_waiting(struct scenario *s, const char *name, const char *format, ...)
 {
     FORMATTED(text, format);
-    ck_assert_msg(expect_line(s, name, text)->waits, "%s does not wait", text);
+    STORY_CHECK(expect_line(s, name, text)->waits, "%s does not wait", text);
 }
 
 void expect_prompt(struct scenario *s, const char *name, const char *format, ...)
 {
     FORMATTED(text, format);
-    ck_assert_msg(!expect_line(s, name, text)->waits, "%s waits", text);
+    STORY_CHECK(!expect_line(s, name, text)->waits, "%s waits", text);
 }
 
 void expect_nothing_else(struct scenario *s)
@@ -703,7 +710,7 @@ void expect_nothing_else(struct scenario *s)
         struct peer *peer = &s->peers[i];
         struct sent *sent = peer->used ? first_untaken(peer) : NULL;
 
-        ck_assert_msg(sent == NULL, "%s was also sent: %s", peer->name, sent->text);
+        STORY_CHECK(sent == NULL, "%s was also sent: %s", peer->name, sent->text);
         peer->sent_count = 0;
     }
 }
@@ -761,7 +768,7 @@ const char *next_line(struct scenario *s, const char *name)
 {
     struct sent *sent = first_untaken(peer_of(s, name));
 
-    ck_assert_msg(sent != NULL, "%s was sent nothing", name);
+    STORY_CHECK(sent != NULL, "%s was sent nothing", name);
     sent->taken = true;
     return sent->text;
 }
@@ -770,21 +777,20 @@ void expect_trace(struct scenario *s, const char *part)
 {
     tri_buffer_append(&s->trace, "", 1);
     s->trace.size--;
-    ck_assert_msg(s->trace.data != NULL && strstr((const char *)s->trace.data, part) != NULL,
-                  "no trace of %s in:\n%s", part, (const char *)s->trace.data);
+    STORY_CHECK(s->trace.data != NULL && strstr((const char *)s->trace.data, part) != NULL,
+                "no trace of %s in:\n%s", part, (const char *)s->trace.data);
 }
 
 void expect_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key)
 {
     struct store_key row = { table, batch_of(s, batch)->number, key };
 
-    ck_assert_msg(has_row(s, &row), "row %d/%s/%d is not in the store", (int)table, batch,
-                  (int)key);
+    STORY_CHECK(has_row(s, &row), "row %d/%s/%d is not in the store", (int)table, batch, (int)key);
 }
 
 void expect_no_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key)
 {
     struct store_key row = { table, batch_of(s, batch)->number, key };
 
-    ck_assert_msg(!has_row(s, &row), "row %d/%s/%d is in the store", (int)table, batch, (int)key);
+    STORY_CHECK(!has_row(s, &row), "row %d/%s/%d is in the store", (int)table, batch, (int)key);
 }
