@@ -23,6 +23,7 @@ static void stop_asking(struct engine *engine, struct berth *self)
         return;
     self->batch->asked_oars -= self->asked_oars;
     self->worker->asked--;
+    self->worker->asked_tasks -= self->asked_tasks;
     batch_gain(engine, self->batch);
 }
 
@@ -37,7 +38,10 @@ void berth_tell(struct engine *engine, struct berth *self)
     out_send(engine, self->worker->session, &message, false);
 }
 
-struct berth *berth_ask(struct engine *engine, struct worker *worker, struct batch *batch)
+struct berth *berth_ask(struct engine *engine,
+                        struct worker *worker,
+                        struct batch *batch,
+                        uint64_t tasks)
 {
     struct berth *self = tri_alloc(1, sizeof(*self));
 
@@ -45,6 +49,7 @@ struct berth *berth_ask(struct engine *engine, struct worker *worker, struct bat
     self->batch = batch;
     self->state = BERTH_ASKED;
     self->asked_oars = worker->width;
+    self->asked_tasks = tasks;
     self->why = "asked how many oars it has for this batch";
     tri_dlist_init(&self->leases);
     tri_dlist_push_back(&worker->berths, &self->of_worker);
@@ -52,6 +57,9 @@ struct berth *berth_ask(struct engine *engine, struct worker *worker, struct bat
     tri_map_put(&worker->berth_by_batch, batch->number, self);
     batch->asked_oars += self->asked_oars;
     worker->asked++;
+    worker->asked_tasks += tasks;
+    worker->idle++;
+    self->is_idle = true;
     berth_tell(engine, self);
     return self;
 }
@@ -160,6 +168,13 @@ static bool is_slow(const struct engine *engine, const struct berth *self)
            && (task_ns == 0 || task_ns > engine->options.limits.lease_target_ms * 1000000);
 }
 
+/* Its oars are full for the first time, and nobody knows for how long. */
+static bool is_eager(const struct berth *self)
+{
+    return self->leased != 0 && self->leased == self->width && berth_task_ns(self) == 0
+           && self->batch->pending != 0;
+}
+
 static void place_victim(struct berth *self)
 {
     struct tri_heap *victims = &self->batch->victims;
@@ -169,6 +184,24 @@ static void place_victim(struct berth *self)
         tri_heap_update(victims, &self->victim, UINT64_MAX - excess);
     else if (tri_heap_is_linked(&self->victim))
         tri_heap_remove(victims, &self->victim);
+}
+
+/* Idle berths stand first among those of the batch. */
+static void place_idle(struct berth *self)
+{
+    struct tri_dlist_head *berths = &self->batch->berths;
+    bool idle = self->leased == 0;
+
+    if (idle == self->is_idle)
+        return;
+    self->is_idle = idle;
+    self->worker->idle += idle;
+    self->worker->idle -= !idle;
+    tri_dlist_remove(berths, &self->of_batch);
+    if (idle)
+        tri_dlist_push_front(berths, &self->of_batch);
+    else
+        tri_dlist_push_back(berths, &self->of_batch);
 }
 
 void berth_update(struct engine *engine, struct berth *self)
@@ -184,7 +217,11 @@ void berth_update(struct engine *engine, struct berth *self)
     worker->slow -= self->is_slow;
     self->is_slow = is_slow(engine, self);
     worker->slow += self->is_slow;
+    worker->eager -= self->is_eager;
+    self->is_eager = is_eager(self);
+    worker->eager += self->is_eager;
     place_victim(self);
+    place_idle(self);
     worker_touch(engine, worker);
     batch_touch(engine, self->batch);
 }
@@ -208,6 +245,7 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell)
         message.batch_end.number = batch->number;
         out_send(engine, worker->session, &message, false);
     }
+    worker->idle -= self->is_idle;
     tri_map_remove(&worker->berth_by_batch, batch->number);
     tri_dlist_remove(&worker->berths, &self->of_worker);
     tri_dlist_remove(&batch->berths, &self->of_batch);

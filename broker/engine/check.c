@@ -309,6 +309,9 @@ static void check_worker(const struct worker *worker)
     uint64_t suspects = 0;
     uint64_t asked = 0;
     uint64_t slow = 0;
+    uint64_t asked_tasks = 0;
+    uint64_t eager = 0;
+    uint64_t idle = 0;
 
     tri_assert(!tri_dlist_is_linked(&worker->touched));
     check_links(worker);
@@ -320,7 +323,10 @@ static void check_worker(const struct worker *worker)
         used += berth->used;
         queue_ns += berth->queue_ns;
         slow += berth->is_slow;
+        eager += berth->is_eager;
+        idle += berth->leased == 0;
         asked += berth->state == BERTH_ASKED;
+        asked_tasks += berth->state == BERTH_ASKED ? berth->asked_tasks : 0;
         leases += berth->leases.count;
         tri_dlist_foreach(&berth->leases, lease_node)
         {
@@ -329,7 +335,8 @@ static void check_worker(const struct worker *worker)
     }
     tri_assert(used == worker->used && queue_ns == worker->queue_ns);
     tri_assert(leases == worker->leases && suspects == worker->suspects);
-    tri_assert(asked == worker->asked && slow == worker->slow);
+    tri_assert(asked == worker->asked && slow == worker->slow && eager == worker->eager);
+    tri_assert(idle == worker->idle && asked_tasks == worker->asked_tasks);
     tri_assert(suspects <= 1);
 }
 

@@ -8,16 +8,27 @@
 /* Workers tried in one step on behalf of batches; the rest follows in the next. */
 #define TRIES_MAX 64
 
+/* Busy workers tried for one batch: they come by themselves when they have done something. */
+#define ROOMY_TRIES_MAX 2
+
 /* PROGRESS of a batch at most this often. */
 #define PROGRESS_MS 250
 
 /* ---- one batch ------------------------------------------------------------------------------ */
+
+/* Enough are asked: their answers go on from there. */
+static bool has_asked_enough(const struct batch *batch)
+{
+    return batch->pending != 0 && batch->asked_oars >= batch->pending;
+}
 
 bool batch_may_be_leased(const struct engine *engine, struct batch *batch)
 {
     const struct pool *pool;
 
     if (batch->pending == 0 || engine->stopping || batch->halting || batch->cancelling)
+        return false;
+    if (batch->oars == 0 && has_asked_enough(batch))
         return false;
     if (credit_tasks(engine, batch, credit_room(engine, batch)) != 0)
         return true;
@@ -44,7 +55,7 @@ static void settle_ready(struct engine *engine, struct batch *batch)
     fair_link(engine, batch);
     if (!batch->gained)
         return;
-    batch->seek_left = batch->class->hungry.count + batch->class->roomy.count;
+    batch->seek_left = batch->class->hungry.count + ROOMY_TRIES_MAX;
     if (!tri_dlist_is_linked(&batch->seeking))
         tri_dlist_push_back(&engine->seeking_batches, &batch->seeking);
 }
@@ -128,7 +139,23 @@ static bool wants_workers(const struct batch *batch)
         return false;
     if (tri_dlist_is_linked(&batch->draining))
         return true;
-    return tri_heap_is_linked(&batch->ready);
+    return tri_heap_is_linked(&batch->ready) && !has_asked_enough(batch);
+}
+
+/* A worker that mans the batch and has nothing of it: those stand first among the berths. It goes
+ * to the back, in case that it does not take anything. */
+static struct worker *idle_worker(struct batch *batch)
+{
+    struct tri_dlist_node *first = tri_dlist_first(&batch->berths);
+    const struct berth *berth =
+        first != NULL ? tri_container_of(first, struct berth, of_batch) : NULL;
+
+    if (berth == NULL || berth->leased != 0 || berth->state != BERTH_MANNED || berth->width == 0
+        || worker_free(berth->worker) == 0 || !tri_heap_is_linked(&batch->ready))
+        return NULL;
+    tri_dlist_remove(&batch->berths, first);
+    tri_dlist_push_back(&batch->berths, first);
+    return berth->worker;
 }
 
 /* The next worker to try for a batch; it goes to the back of its line. */
@@ -185,9 +212,9 @@ static void seek(struct engine *engine)
 
         if (batch == NULL)
             break;
-        worker = wants_workers(batch)
-                     ? next_worker(batch->class, tri_dlist_is_linked(&batch->draining))
-                     : NULL;
+        worker = batch->seek_left != 0 ? idle_worker(batch) : NULL;
+        if (worker == NULL && wants_workers(batch))
+            worker = next_worker(batch->class, tri_dlist_is_linked(&batch->draining));
         if (worker == NULL) {
             tri_dlist_remove(&engine->seeking_batches, &batch->seeking);
             continue;

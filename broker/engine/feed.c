@@ -4,8 +4,14 @@
 /* BATCH messages whose OARS are awaited from one worker. */
 #define ASKED_MAX 16
 
-/* Batches that are of no use to a worker are passed over, so many at a time. */
+/* It is asked about as many tasks as it has free oars, and as many for afterwards; more would be
+ * taken by others before it comes to them. */
+#define ASKED_FACTOR 2
+
+/* Batches that are of no use to a worker are passed over, so many at a time; fewer when all that
+ * it could take is work beyond its oars, or of batches that it has answered for before. */
 #define PASSED_MAX 32
+#define PASSED_FEW_MAX 2
 
 /* Leases of one worker: all fit into one HEARTBEAT. */
 #define LEASES_MAX 16384
@@ -28,11 +34,27 @@ static uint64_t waiting(const struct batch *batch)
     return berth_excess(tri_container_of(most, struct berth, victim));
 }
 
+/* Oars that are free, by what HELLO says. */
+static uint64_t free_width(const struct worker *worker)
+{
+    double part = (double)worker_free(worker) / (double)WORKER_WHOLE;
+    uint64_t oars = (uint64_t)(part * (double)worker->width);
+
+    return oars != 0 ? oars : 1;
+}
+
+static bool has_asked_enough(const struct worker *worker)
+{
+    return worker->asked >= ASKED_MAX || worker->asked_tasks >= ASKED_FACTOR * free_width(worker);
+}
+
 bool feed_ask(struct engine *engine, struct worker *worker, struct batch *batch)
 {
-    if (worker->asked >= ASKED_MAX || batch->asked_oars >= waiting(batch))
+    uint64_t tasks = waiting(batch);
+
+    if (has_asked_enough(worker) || batch->asked_oars >= tasks)
         return false;
-    berth_ask(engine, worker, batch);
+    berth_ask(engine, worker, batch, tasks < worker->width ? tasks : worker->width);
     return true;
 }
 
@@ -102,18 +124,32 @@ static enum worker_appetite appetite(const struct engine *engine, const struct w
         return WORKER_FULL;
     if (worker_free(worker) != 0)
         return WORKER_HUNGRY;
+    if (worker->slow != 0 && worker->eager == 0)
+        return WORKER_FULL; /* size.c would queue nothing behind them */
     if (worker->queue_ns < engine->options.limits.lease_target_ms * 1000000 / 2)
         return WORKER_ROOMY;
     return WORKER_FULL;
 }
 
-void feed(struct engine *engine, struct worker *worker)
+static bool wants_more(const struct engine *engine, const struct worker *worker, size_t passed)
+{
+    enum worker_appetite wants = appetite(engine, worker);
+
+    bool asks = !has_asked_enough(worker);
+
+    if (!asks && worker->idle <= worker->asked && worker->leases == 0)
+        return false; /* everything that it knows of waits for its own answer */
+    if (wants == WORKER_HUNGRY && asks)
+        return passed < PASSED_MAX;
+    return wants != WORKER_FULL && passed < PASSED_FEW_MAX;
+}
+
+static void feed_all(struct engine *engine, struct worker *worker)
 {
     struct batch *passed[PASSED_MAX];
     size_t count = 0;
-    enum worker_appetite before = worker->appetite;
 
-    while (appetite(engine, worker) != WORKER_FULL && count < PASSED_MAX) {
+    while (wants_more(engine, worker, count)) {
         struct batch *batch = fair_pick(worker);
         bool passes;
 
@@ -130,7 +166,16 @@ void feed(struct engine *engine, struct worker *worker)
         fair_show(passed[--count]);
     if (appetite(engine, worker) == WORKER_HUNGRY)
         steal_for(engine, worker);
+}
+
+void feed(struct engine *engine, struct worker *worker)
+{
+    enum worker_appetite before = worker->appetite;
+
+    feed_all(engine, worker);
     worker->appetite = appetite(engine, worker);
+    if (has_asked_enough(worker))
+        worker->appetite = WORKER_FULL; /* for batches that it does not know yet */
     if (worker->appetite != before)
         class_place_worker(worker);
 }

@@ -37,12 +37,15 @@ struct berth {
     uint64_t model;
     uint64_t status;
     char *reason;
-    uint64_t asked_oars; /* its part of batch->asked_oars */
-    uint64_t heartbeats; /* since it was asked */
+    uint64_t asked_oars;  /* its part of batch->asked_oars */
+    uint64_t asked_tasks; /* its part of worker->asked_tasks */
+    uint64_t heartbeats;  /* since it was asked */
     struct tri_dlist_head leases;
     uint64_t leased;    /* undone tasks in its leases */
     uint64_t used;      /* its part of worker->used */
     uint64_t queue_ns;  /* its part of worker->queue_ns */
+    bool is_idle;       /* stands first in batch->berths */
+    bool is_eager;      /* counted in worker->eager */
     bool is_slow;       /* counted in worker->slow */
     uint64_t revoking;  /* tasks asked back from its leases */
     struct lease *robs; /* asked back for it, not answered yet */
@@ -87,8 +90,11 @@ struct lease {
 /* The worker's place for the batch, or NULL. */
 struct berth *berth_find(const struct worker *worker, const struct batch *batch);
 
-/* Send BATCH to a worker. */
-struct berth *berth_ask(struct engine *engine, struct worker *worker, struct batch *batch);
+/* Send BATCH to a worker, which may take `tasks` of it. */
+struct berth *berth_ask(struct engine *engine,
+                        struct worker *worker,
+                        struct batch *batch,
+                        uint64_t tasks);
 
 /* Send BATCH (again). */
 void berth_tell(struct engine *engine, struct berth *self);
