@@ -210,11 +210,11 @@ static uint64_t workers_on(const struct batch *batch)
     return count;
 }
 
-static void send_progress(struct engine *engine, struct batch *batch)
+static void fill_progress(const struct batch *batch, struct tri_message *message)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_PROGRESS };
-    struct tri_msg_progress *progress = &message.progress;
+    struct tri_msg_progress *progress = &message->progress;
 
+    message->type = TRI_MESSAGE_PROGRESS;
     progress->number = batch->number;
     progress->count = batch->count;
     progress->pending = batch->pending;
@@ -224,6 +224,21 @@ static void send_progress(struct engine *engine, struct batch *batch)
     progress->dead = tri_rangeset_count(&batch->dead);
     progress->cancelled = tri_rangeset_count(&batch->cancelled);
     progress->workers = workers_on(batch);
+}
+
+void progress_tell(struct engine *engine, const struct post *post)
+{
+    struct tri_message message = { 0 };
+
+    fill_progress(post->batch, &message);
+    out_send(engine, post->session, &message, true);
+}
+
+static void send_progress(struct engine *engine, const struct batch *batch)
+{
+    struct tri_message message = { 0 };
+
+    fill_progress(batch, &message);
     tri_dlist_foreach(&batch->attachments, node)
     {
         out_send(engine, tri_container_of(node, struct post, of_batch)->session, &message, true);

@@ -5,6 +5,7 @@
 #include "common/proto/message.h"
 
 struct engine;
+struct post;
 struct session;
 
 void on_list(struct engine *engine, struct session *session, const struct tri_msg_list *list);
@@ -16,7 +17,8 @@ void on_workers(struct engine *engine,
                 struct session *session,
                 const struct tri_msg_workers *workers);
 
-/* Send the PROGRESS that is due. */
+/* Send the PROGRESS that is due; one now, to one who follows the batch. */
 void progress_send(struct engine *engine);
+void progress_tell(struct engine *engine, const struct post *post);
 
 #endif

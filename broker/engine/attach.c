@@ -70,7 +70,6 @@ struct post *post_new(struct engine *engine,
                       uint64_t request,
                       uint64_t window_bytes)
 {
-    const struct engine_limits *limits = &engine->options.limits;
     struct post *self = post_find(session, batch);
 
     if (self != NULL)
@@ -82,8 +81,7 @@ struct post *post_new(struct engine *engine,
     self->batch = batch;
     self->is_owner = is_owner;
     self->request = request;
-    self->window_bytes =
-        window_bytes < limits->window_bytes_max ? window_bytes : limits->window_bytes_max;
+    self->window_bytes = window_bytes;
     self->next = batch->row_base;
     tri_dlist_push_back(&session->attachments, &self->of_session);
     if (is_owner)
@@ -177,6 +175,7 @@ void post_rewind(struct engine *engine, struct post *self)
     self->flight_first = self->flight_count = 0;
     self->flight_bytes = 0;
     self->end_sent = false;
+    self->is_full = false;
     self->loading = false;
     post_pump(engine, self);
 }
@@ -215,6 +214,15 @@ static bool may_send(const struct post *self, const struct row *row)
            || (self->is_owner && self->flight_bytes + row->bytes == self->batch->row_bytes);
 }
 
+/* END comes after the last row: who waits for one row among many must not wait for END, too. */
+static void tell_full(struct engine *engine, struct post *self)
+{
+    if (self->is_full || !batch_has_ended(self->batch))
+        return;
+    self->is_full = true;
+    progress_tell(engine, self);
+}
+
 static bool send_row(struct engine *engine, struct post *self, const struct row *row)
 {
     struct store_key key = { STORE_ROW, self->batch->number, row->id };
@@ -243,7 +251,11 @@ void post_pump(struct engine *engine, struct post *self)
 
         if (row == NULL || tri_rangeset_contains(&self->have, self->next))
             continue;
-        if (!may_send(self, row) || !send_row(engine, self, row))
+        if (!may_send(self, row)) {
+            tell_full(engine, self);
+            return;
+        }
+        if (!send_row(engine, self, row))
             return;
     }
     if (batch_has_ended(batch) && !self->end_sent)

@@ -127,10 +127,12 @@ uint64_t credit_room(const struct engine *engine, const struct batch *batch)
 {
     const struct post *owner = post_owner(batch);
     uint64_t room = memory_free(engine);
+    uint64_t window;
 
     if (owner == NULL)
         return room;
-    return least(room, minus(owner->window_bytes, batch->row_bytes + batch->reserved_bytes));
+    window = least(owner->window_bytes, engine->options.limits.window_bytes_max);
+    return least(room, minus(window, batch->row_bytes + batch->reserved_bytes));
 }
 
 /* What a row takes beside its values: its head, or a partial that holds next to nothing. */

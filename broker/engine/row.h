@@ -55,6 +55,7 @@ struct post {
     uint64_t flight_bytes;
     bool loading; /* the row `next` is being fetched */
     bool end_sent;
+    bool is_full; /* the batch has ended, its rows wait for room: it was told by PROGRESS */
 };
 
 /* ---- row.c ---- */

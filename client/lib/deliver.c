@@ -101,6 +101,29 @@ static struct tri_row *first_row(const struct tri_follow *self)
     return row->index <= next_index(self) ? row : NULL;
 }
 
+/* Tasks that have been given, are here, or were given to others. */
+static uint64_t seen_count(const struct tri_follow *self)
+{
+    uint64_t count = self->cursor;
+
+    count += tri_rangeset_count_in(&self->settled, self->cursor, TRI_INDEX_END - self->cursor);
+    tri_dlist_foreach(&self->rows, node) count +=
+        tri_container_of(node, struct tri_row, node)->left;
+    return count - self->given_count * (self->given != NULL);
+}
+
+/* Rows come in the order in which they were made, and the window is as large as it is. Who comes
+ * (back) to a batch may find more rows kept for it than that, and the one whose turn it is behind
+ * them. */
+bool tri_rows_are_jammed(const struct tri_follow *self)
+{
+    const struct tri_batch_summary *summary = &self->summary;
+
+    return self->attached && self->state == FOLLOW_FOLLOWED && in_order(self) && !self->ended
+           && !self->hold && !tri_dlist_is_empty(&self->rows) && first_row(self) == NULL
+           && summary->ok + summary->failed + summary->cancelled > seen_count(self);
+}
+
 static int compare_index(const void *key, const void *entry)
 {
     uint64_t index = *(const uint64_t *)key;

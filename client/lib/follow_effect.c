@@ -12,15 +12,16 @@ static enum tri_status submit_effect(struct tri_follow *self)
     return out->failed ? TRI_MEMORY : TRI_OK;
 }
 
-/* Rows consumed so far, as far as they fit into one message: what is left out comes again and is
- * recognised. */
+/* Rows that need not come again: what was consumed, and for a reader, whose word deletes nothing,
+ * what is here. As far as they fit into one message: what is left out is recognised. */
 static enum tri_status have_ranges(struct tri_follow *self, struct tri_ranges *ranges)
 {
+    const struct tri_rangeset *rows = self->owner ? &self->consumed : &self->received;
     struct tri_range range;
     size_t count = 0;
 
     tri_buffer_clear(&self->scratch);
-    for (uint64_t at = 0; count < HAVE_RANGES_MAX && tri_rangeset_next(&self->consumed, at, &range);
+    for (uint64_t at = 0; count < HAVE_RANGES_MAX && tri_rangeset_next(rows, at, &range);
          at = range.first + range.count, count++)
         tri_buffer_append(&self->scratch, &range, sizeof(range));
     *ranges = (struct tri_ranges){ self->scratch.data, count };

@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #define BUSY_MS 200
+#define JAM_MS 200 /* without a row, until the window is taken for too small */
+#define WINDOW_BYTES_END (UINT64_C(1) << 50)
 
 static const char *state_text(uint64_t state)
 {
@@ -98,6 +100,7 @@ static enum tri_status pass_settled(struct tri_follow *self, struct tri_ranges s
 }
 
 enum tri_status tri_follow_on_attached(struct tri_follow *self,
+                                       tri_time now,
                                        const struct tri_msg_attached *message,
                                        struct tri_error *error)
 {
@@ -112,6 +115,8 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
         return tri_fail(error, TRI_MEMORY, "out of memory");
     self->state = FOLLOW_FOLLOWED;
     self->accepted = true;
+    self->attached = true;
+    self->heard_at = now;
     self->number = message->number;
     if (message->batch.size == sizeof(self->uuid.bytes))
         memcpy(self->uuid.bytes, message->batch.data, sizeof(self->uuid.bytes));
@@ -222,10 +227,20 @@ void tri_follow_give_up(struct tri_follow *self)
                         self->session->last_word);
 }
 
+/* A reader has what it has been sent; an owner's word would delete it, so it asks for more room. */
+static void make_room(struct tri_follow *self)
+{
+    if (self->owner && self->window_bytes < WINDOW_BYTES_END)
+        self->window_bytes *= 2;
+    tri_follow_ask_again(self);
+}
+
 void tri_follow_tick(struct tri_follow *self, tri_time now)
 {
     if (self->hold && self->hold_until != 0 && now >= self->hold_until)
         self->hold = false;
+    if (tri_rows_are_jammed(self) && now >= self->heard_at + JAM_MS)
+        make_room(self);
 }
 
 tri_time tri_follow_deadline(const struct tri_follow *self)
@@ -242,5 +257,7 @@ tri_time tri_follow_deadline(const struct tri_follow *self)
         deadline = self->hold_until;
     if (self->append.resync && self->append.not_before < deadline)
         deadline = self->append.not_before;
+    if (deadline > self->heard_at + JAM_MS && tri_rows_are_jammed(self))
+        deadline = self->heard_at + JAM_MS;
     return deadline;
 }

@@ -41,6 +41,7 @@ enum tri_status tri_follow_make_reducer(struct tri_follow *self,
 void tri_follow_ask_again(struct tri_follow *self);
 void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accepted *message);
 enum tri_status tri_follow_on_attached(struct tri_follow *self,
+                                       tri_time now,
                                        const struct tri_msg_attached *message,
                                        struct tri_error *error);
 void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *error);
@@ -52,6 +53,8 @@ void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char
     __attribute__((format(printf, 3, 4)));
 tri_time tri_follow_deadline(const struct tri_follow *self);
 void tri_follow_tick(struct tri_follow *self, tri_time now);
+/* Rows that cannot be given fill the window, and more are kept at the broker. */
+bool tri_rows_are_jammed(const struct tri_follow *self);
 /* The next message of this batch, encoded into session->out; `body` may be set to a chunk. */
 enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
 bool tri_error_is_temporary(uint64_t status);

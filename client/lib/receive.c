@@ -116,12 +116,13 @@ static void on_accepted(struct tri_session *self, const struct tri_msg_accepted 
 }
 
 static enum tri_status on_attached(struct tri_session *self,
+                                   tri_time now,
                                    const struct tri_msg_attached *message,
                                    struct tri_error *error)
 {
     struct tri_follow *follow = tri_follow_by_request(self, message->request);
 
-    return follow != NULL ? tri_follow_on_attached(follow, message, error) : TRI_OK;
+    return follow != NULL ? tri_follow_on_attached(follow, now, message, error) : TRI_OK;
 }
 
 static void on_heartbeat_ok(struct tri_session *self, const struct tri_msg_heartbeat_ok *message)
@@ -193,7 +194,7 @@ static enum tri_status dispatch(struct tri_session *self,
         on_accepted(self, &message->accepted);
         return TRI_OK;
     case TRI_MESSAGE_ATTACHED:
-        return on_attached(self, &message->attached, error);
+        return on_attached(self, now, &message->attached, error);
     case TRI_MESSAGE_APPENDED:
         return on_appended(tri_follow_by_number(self, message->appended.number), &message->appended,
                            error);

@@ -372,6 +372,7 @@ enum tri_status tri_rows_receive(struct tri_follow *self,
     enum tri_status status;
 
     (void)error;
+    self->heard_at = now;
     if (tri_rangeset_contains(&self->received, message->row))
         return receive_again(self, now, message->row);
     if (!tri_rangeset_prepare(&self->received))

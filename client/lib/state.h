@@ -165,6 +165,7 @@ struct tri_follow {
     enum tri_follow_state state;
     bool asked;    /* SUBMIT or ATTACH is on its way */
     bool accepted; /* was FOLLOWED before */
+    bool attached; /* came (back) to it: there may be more rows than the window takes */
     bool absent;
     bool owner;
     bool unordered;
@@ -187,6 +188,7 @@ struct tri_follow {
     bool any_row;
     bool hold;           /* it had ended before: what replaces what is known with the last row */
     tri_time hold_until; /* though not for ever */
+    tri_time heard_at;   /* the last row, or ATTACHED */
     uint64_t held_bytes; /* of the rows that are here */
     struct tri_rangeset settled;  /* tasks whose results somebody else has had */
     struct tri_rangeset received; /* row numbers */

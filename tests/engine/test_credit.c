@@ -192,6 +192,31 @@ START_TEST(rows_are_sent_within_the_window_of_a_client_that_attaches_later)
 }
 END_TEST
 
+START_TEST(who_has_no_room_for_the_last_rows_is_told_that_all_is_done)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_and_worker(&s, 3);
+    client_submits_with(&s, "c1", "b1", 3, 0, &spec);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    for (uint64_t i = 0; i < 3; i++)
+        worker_returns_in(&s, "w1", "b1", i, 1, 100, SECOND);
+    client_joins(&s, "c2");
+    s.wants_progress = true;
+    client_attaches(&s, "c2", "b1", false, 300);
+    expect(&s, "c2", "ATTACHED b1 3 done");
+    expect(&s, "c2", "ROW b1 #0 values 0+1");
+    expect(&s, "c2", "ROW b1 #1 values 1+1");
+    expect(&s, "c2", "PROGRESS b1 leased=0 done=3 workers=0");
+    client_attaches(&s, "c2", "b1", false, 600); /* it asks for more */
+    expect(&s, "c2", "ATTACHED b1 3 done");
+    for (int row = 0; row < 3; row++)
+        expect(&s, "c2", "ROW b1 #%d values %d+1", row, row);
+    expect(&s, "c2", "END b1 done done=3 dead=0 cancelled=0 rows=3");
+}
+END_TEST
+
 START_TEST(another_owner_takes_over_and_the_first_is_told)
 {
     uint64_t submitted;
@@ -292,6 +317,7 @@ int main(void)
     STORY(the_reservation_follows_the_mean_of_the_results);
     STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
     STORY(rows_are_sent_within_the_window_of_a_client_that_attaches_later);
+    STORY(who_has_no_room_for_the_last_rows_is_told_that_all_is_done);
     STORY(another_owner_takes_over_and_the_first_is_told);
     STORY(a_successor_is_told_what_the_first_owner_has_had);
     STORY(an_owner_that_attaches_with_rows_it_has_acknowledges_them);

@@ -339,6 +339,87 @@ START_TEST(a_successor_does_not_wait_for_what_the_first_owner_has_had)
 }
 END_TEST
 
+/* Rows 1 and 2 are here, task 0 is in none of them, and the broker has `done` of 9. */
+static struct tri_follow *begin_jam(struct story *s, bool owner, uint64_t done)
+{
+    struct tri_follow_options options = { .number = 7, .owner = owner, .window_bytes = 1000 };
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s->session, &options, s->now, &batch), TRI_OK);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    attached.attached.request = expect_message(s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.count = 9;
+    attached.attached.state = TRI_BATCH_RUNNING;
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    broker_says(s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    broker_run(s, 7, 1, 1, 3);
+    broker_run(s, 7, 2, 4, 2);
+    progress.progress.number = 7;
+    progress.progress.count = 9;
+    progress.progress.done = done;
+    broker_says(s, &progress, NULL);
+    ck_assert_int_eq(tri_follow_next(batch, s->now, &result, &s->error), TRI_EMPTY);
+    return batch;
+}
+
+START_TEST(a_reader_makes_room_for_the_row_that_it_needs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, false, 6);
+    const struct tri_message *attach;
+
+    ck_assert_uint_le(tri_session_deadline(s.session), s.now + 200);
+    time_passes_ms(&s, 200);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(attach->attach.window_bytes, 1000);
+    ck_assert_uint_eq(attach->attach.have.count, 1);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).first, 1);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, 2);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, true, 6);
+    const struct tri_message *attach;
+
+    time_passes_ms(&s, 200);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(attach->attach.window_bytes, 2000);
+    ck_assert_uint_eq(attach->attach.have.count, 0);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_slow_task_is_waited_for)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, true, 5);
+
+    time_passes_ms(&s, 500);
+    expect_nothing(&s);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
 /* A poll loop that waits for the session's deadline must be able to sleep. */
 START_TEST(what_is_held_back_wakes_nobody_for_ever)
 {
@@ -823,6 +904,9 @@ int main(void)
     tcase_add_test(tcase, a_later_generation_brings_another_result);
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
+    tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
+    tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
+    tcase_add_test(tcase, a_slow_task_is_waited_for);
     tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
