@@ -105,21 +105,14 @@ static void stop_reading(struct rower *self)
 static void wait_for_run(struct rower *self)
 {
     struct host *host = self->host;
-    bool looked = false;
 
     atomic_store_explicit(&self->slot->task, 0, memory_order_relaxed);
     host->idle_count++;
     while (!lease_grab(host, self)) {
         if (host->reader == NULL)
             become_reader(self);
-        if (host->reader == self && !looked) {
-            looked = true;
-            pthread_mutex_unlock(&host->lock);
-            control_receive(host, self);
-            pthread_mutex_lock(&host->lock);
-        } else if (!send_free(host)) {
+        if (!send_free(host))
             wait_for_change(self);
-        }
     }
     host->idle_count--;
     stop_reading(self);
