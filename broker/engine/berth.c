@@ -58,6 +58,7 @@ struct berth *berth_ask(struct engine *engine,
     batch->asked_oars += self->asked_oars;
     worker->asked++;
     worker->asked_tasks += tasks;
+    batch_touch(engine, batch);
     worker->idle++;
     self->is_idle = true;
     berth_tell(engine, self);
@@ -125,6 +126,8 @@ void on_oars(struct engine *engine, struct session *session, const struct tri_ms
     self->model = oars->model;
     self->why = oars->width != 0 ? "has oars" : "has no oars for it now";
     set_width(engine, self, oars->width);
+    batch_touch(engine, self->batch);
+    session->worker->answered = self->batch;
     worker_touch(engine, session->worker);
 }
 
@@ -246,6 +249,8 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell)
         out_send(engine, worker->session, &message, false);
     }
     worker->idle -= self->is_idle;
+    if (worker->answered == batch)
+        worker->answered = NULL;
     tri_map_remove(&worker->berth_by_batch, batch->number);
     tri_dlist_remove(&worker->berths, &self->of_worker);
     tri_dlist_remove(&batch->berths, &self->of_batch);

@@ -101,9 +101,6 @@ void class_destroy_all(struct engine *engine);
 void fair_link(struct engine *engine, struct batch *batch);
 void fair_unlink(struct batch *batch);
 
-/* Link again what was unlinked only to look behind it: nothing is lost or gained by that. */
-void fair_show(struct batch *batch);
-
 /* The flow of a principal and priority in a class, made if need be; left by its last batch. */
 struct flow *fair_flow(struct class *class, struct principal *principal, uint64_t priority);
 void fair_leave_flow(struct batch *batch);
@@ -114,6 +111,10 @@ void fair_charge(struct batch *batch, int64_t oar_us);
 
 /* The ready batch that this worker should serve next, or NULL. */
 struct batch *fair_pick(const struct worker *worker);
+
+/* Try those after it, nearly in order and `max` at most, until `serves` says that it has. */
+typedef bool fair_fn(struct engine *engine, struct worker *worker, struct batch *batch);
+bool fair_search(struct engine *engine, struct worker *worker, size_t max, fair_fn *serves);
 
 /* Note that it was served. */
 void fair_serve(struct engine *engine, struct batch *batch);

@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 
+/* Where fair_search looks: the front of the heaps, which is nearly in order. */
+#define FLOWS_SEARCHED 16
+#define BATCHES_SEARCHED 16
+
 /* ---- flows ---------------------------------------------------------------------------------- */
 
 struct flow_key {
@@ -126,13 +130,8 @@ void fair_link(struct engine *engine, struct batch *batch)
     batch->virtual_us = later(batch->virtual_us, flow->clock);
     if (tri_dlist_is_empty(&principal->flows))
         principal->virtual_us = later(principal->virtual_us, engine->fair_clock);
-    fair_show(batch);
-}
-
-void fair_show(struct batch *batch)
-{
-    tri_heap_insert(&batch->flow->batches, &batch->ready, batch->virtual_us);
-    link_flow(batch->flow);
+    tri_heap_insert(&flow->batches, &batch->ready, batch->virtual_us);
+    link_flow(flow);
 }
 
 void fair_unlink(struct batch *batch)
@@ -212,6 +211,51 @@ struct batch *fair_pick(const struct worker *worker)
             best = flow;
     }
     return best != NULL ? head_batch(best) : NULL;
+}
+
+/* The first flows of each class, by turn. */
+static size_t gather(const struct worker *worker, const struct flow *flows[FLOWS_SEARCHED])
+{
+    size_t count = 0;
+
+    tri_dlist_foreach(&worker->links, node)
+    {
+        const struct class *class = tri_container_of(node, struct link, of_worker)->class;
+
+        tri_dlist_foreach(&class->ranks, rank_node)
+        {
+            const struct rank *rank = tri_container_of(rank_node, struct rank, node);
+
+            for (size_t i = 0; i < rank->flows.count && i < 4 && count < FLOWS_SEARCHED; i++) {
+                const struct flow *flow = tri_container_of(rank->flows.nodes[i], struct flow, node);
+                size_t at = count++;
+
+                for (; at > 0 && comes_before(flow, flows[at - 1]); at--)
+                    flows[at] = flows[at - 1];
+                flows[at] = flow;
+            }
+        }
+    }
+    return count;
+}
+
+bool fair_search(struct engine *engine, struct worker *worker, size_t max, fair_fn *serves)
+{
+    const struct flow *flows[FLOWS_SEARCHED];
+    size_t count = gather(worker, flows);
+    size_t tried = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct tri_heap *batches = &flows[i]->batches;
+
+        for (size_t k = i == 0; k < batches->count && k < BATCHES_SEARCHED; k++) {
+            if (tried++ == max)
+                return false;
+            if (serves(engine, worker, tri_container_of(batches->nodes[k], struct batch, ready)))
+                return true;
+        }
+    }
+    return false;
 }
 
 void fair_serve(struct engine *engine, struct batch *batch)

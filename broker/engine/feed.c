@@ -4,10 +4,6 @@
 /* BATCH messages whose OARS are awaited from one worker. */
 #define ASKED_MAX 16
 
-/* It is asked about as many tasks as it has free oars, and as many for afterwards; more would be
- * taken by others before it comes to them. */
-#define ASKED_FACTOR 2
-
 /* Batches that are of no use to a worker are passed over, so many at a time; fewer when all that
  * it could take is work beyond its oars, or of batches that it has answered for before. */
 #define PASSED_MAX 32
@@ -43,9 +39,10 @@ static uint64_t free_width(const struct worker *worker)
     return oars != 0 ? oars : 1;
 }
 
+/* As many tasks as it has free oars: more would be taken by others before it comes to them. */
 static bool has_asked_enough(const struct worker *worker)
 {
-    return worker->asked >= ASKED_MAX || worker->asked_tasks >= ASKED_FACTOR * free_width(worker);
+    return worker->asked >= ASKED_MAX || worker->asked_tasks >= free_width(worker);
 }
 
 bool feed_ask(struct engine *engine, struct worker *worker, struct batch *batch)
@@ -131,39 +128,48 @@ static enum worker_appetite appetite(const struct engine *engine, const struct w
     return WORKER_FULL;
 }
 
-static bool wants_more(const struct engine *engine, const struct worker *worker, size_t passed)
+/* How many batches behind the fairest one are worth a look. */
+static size_t patience(const struct engine *engine, const struct worker *worker)
 {
-    enum worker_appetite wants = appetite(engine, worker);
-
     bool asks = !has_asked_enough(worker);
 
     if (!asks && worker->idle <= worker->asked && worker->leases == 0)
-        return false; /* everything that it knows of waits for its own answer */
-    if (wants == WORKER_HUNGRY && asks)
-        return passed < PASSED_MAX;
-    return wants != WORKER_FULL && passed < PASSED_FEW_MAX;
+        return 0; /* everything that it knows of waits for its own answer */
+    return appetite(engine, worker) == WORKER_HUNGRY && asks ? PASSED_MAX : PASSED_FEW_MAX;
+}
+
+static bool serve_behind(struct engine *engine, struct worker *worker, struct batch *batch)
+{
+    return serve(engine, worker, batch) == TOOK;
+}
+
+/* The batch that it was asked for: its turn was decided then. */
+static void serve_answered(struct engine *engine, struct worker *worker)
+{
+    struct batch *batch = worker->answered;
+
+    worker->answered = NULL;
+    while (batch != NULL && tri_heap_is_linked(&batch->ready)
+           && appetite(engine, worker) != WORKER_FULL && serve(engine, worker, batch) == TOOK)
+        if (!batch_is_ready(engine, batch))
+            fair_unlink(batch);
 }
 
 static void feed_all(struct engine *engine, struct worker *worker)
 {
-    struct batch *passed[PASSED_MAX];
-    size_t count = 0;
-
-    while (wants_more(engine, worker, count)) {
+    serve_answered(engine, worker);
+    while (appetite(engine, worker) != WORKER_FULL) {
         struct batch *batch = fair_pick(worker);
         bool passes;
 
         if (batch == NULL)
             break;
         passes = serve(engine, worker, batch) == PASSED;
-        if (!passes && batch_is_ready(engine, batch))
-            continue;
-        fair_unlink(batch);
-        if (passes && batch_is_ready(engine, batch))
-            passed[count++] = batch; /* for this worker only */
+        if (!batch_is_ready(engine, batch))
+            fair_unlink(batch);
+        else if (passes && !fair_search(engine, worker, patience(engine, worker), serve_behind))
+            break;
     }
-    while (count != 0)
-        fair_show(passed[--count]);
     if (appetite(engine, worker) == WORKER_HUNGRY)
         steal_for(engine, worker);
 }

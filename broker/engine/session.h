@@ -36,13 +36,14 @@ struct worker {
     struct tri_dlist_head berths; /* lease.h */
     struct tri_map berth_by_batch;
     enum worker_appetite appetite;
-    uint64_t used;        /* of WORKER_WHOLE: what its leases occupy */
-    uint64_t queue_ns;    /* work leased beyond its oars */
-    uint64_t idle;        /* berths without leases */
-    uint64_t eager;       /* berths that may get as many tasks of unknown length again */
-    uint64_t slow;        /* berths with tasks that are long, or of unknown length */
-    uint64_t asked;       /* BATCH sent, OARS awaited */
-    uint64_t asked_tasks; /* that it may take when they have come */
+    uint64_t used;          /* of WORKER_WHOLE: what its leases occupy */
+    uint64_t queue_ns;      /* work leased beyond its oars */
+    uint64_t idle;          /* berths without leases */
+    uint64_t eager;         /* berths that may get as many tasks of unknown length again */
+    uint64_t slow;          /* berths with tasks that are long, or of unknown length */
+    struct batch *answered; /* OARS has come in this step */
+    uint64_t asked;         /* BATCH sent, OARS awaited */
+    uint64_t asked_tasks;   /* that it may take when they have come */
     uint64_t leases;
     uint64_t suspects; /* leases of suspects: at most one at a time */
     uint64_t seq;      /* last report taken */
