@@ -1,9 +1,12 @@
-/* heap.h - binary min-heap of intrusive nodes keyed by u64: deadlines, next things to do.
+/* heap.h - min-heap of intrusive nodes keyed by u64: deadlines, next things to do.
  *
- * Nodes of equal key come out in the order in which they went in (or were last updated).
+ * Nodes of equal key come out in the order in which they went in (or were last updated). Keys stand
+ * beside the pointers in one array, four children to a parent: a heap of a million is ten deep, and
+ * finding a place in it does not touch the nodes that it passes, except to tell them where they
+ * are.
  *
  * Time:    insert, remove, update, pop O(log n); peek O(1).   Threads: one owner at a time.
- * Memory:  owns one array of pointers; nodes belong to the caller and must be removed before they
+ * Memory:  owns one array; nodes belong to the caller and must be removed before they
  *          are freed.
  * Errors:  insert aborts when memory is out; after tri_heap_reserve it cannot.
  */
@@ -20,8 +23,14 @@ struct tri_heap_node {
     size_t position; /* index in the array plus 1; 0 = not in a heap */
 };
 
+struct tri_heap_slot {
+    uint64_t key;
+    uint64_t order;
+    struct tri_heap_node *node;
+};
+
 struct tri_heap {
-    struct tri_heap_node **nodes;
+    struct tri_heap_slot *slots;
     size_t count;
     size_t capacity;
     uint64_t order;
@@ -43,7 +52,13 @@ static inline bool tri_heap_is_linked(const struct tri_heap_node *node)
 /* The node with the smallest key, or NULL. */
 static inline struct tri_heap_node *tri_heap_peek(const struct tri_heap *self)
 {
-    return self->count != 0 ? self->nodes[0] : NULL;
+    return self->count != 0 ? self->slots[0].node : NULL;
+}
+
+/* The node at place i, i < count: 0 is the smallest, the next few are among the smallest. */
+static inline struct tri_heap_node *tri_heap_at(const struct tri_heap *self, size_t i)
+{
+    return self->slots[i].node;
 }
 
 /* Insert `node`, which is in no heap. */

@@ -227,7 +227,8 @@ static size_t gather(const struct worker *worker, const struct flow *flows[FLOWS
             const struct rank *rank = tri_container_of(rank_node, struct rank, node);
 
             for (size_t i = 0; i < rank->flows.count && i < 4 && count < FLOWS_SEARCHED; i++) {
-                const struct flow *flow = tri_container_of(rank->flows.nodes[i], struct flow, node);
+                const struct flow *flow =
+                    tri_container_of(tri_heap_at(&rank->flows, i), struct flow, node);
                 size_t at = count++;
 
                 for (; at > 0 && comes_before(flow, flows[at - 1]); at--)
@@ -251,7 +252,8 @@ bool fair_search(struct engine *engine, struct worker *worker, size_t max, fair_
         for (size_t k = i == 0; k < batches->count && k < BATCHES_SEARCHED; k++) {
             if (tried++ == max)
                 return false;
-            if (serves(engine, worker, tri_container_of(batches->nodes[k], struct batch, ready)))
+            if (serves(engine, worker,
+                       tri_container_of(tri_heap_at(batches, k), struct batch, ready)))
                 return true;
         }
     }

@@ -150,7 +150,8 @@ static bool steal_from(struct engine *engine, struct worker *worker, struct batc
     if (thief->state != BERTH_MANNED || thief->robs != NULL)
         return thief->robs != NULL;
     for (size_t i = 0; i < count; i++)
-        if (rob(engine, thief, tri_container_of(batch->victims.nodes[i], struct berth, victim)))
+        if (rob(engine, thief,
+                tri_container_of(tri_heap_at(&batch->victims, i), struct berth, victim)))
             return true;
     return false;
 }
