@@ -99,11 +99,38 @@ struct lease *lease_new(struct engine *engine,
     return self;
 }
 
+/* What is not undone between its first and last task. */
+static void gaps_of(const struct lease *self, struct tri_rangeset *gaps)
+{
+    uint64_t end = self->first + self->count;
+    struct tri_range gap;
+
+    for (uint64_t at = self->first; tri_rangeset_next_gap(&self->undone, at, &gap);) {
+        if (gap.first >= end)
+            break;
+        if (gap.count > end - gap.first)
+            gap.count = end - gap.first;
+        tri_rangeset_add(gaps, gap.first, gap.count);
+        at = gap.first + gap.count;
+    }
+}
+
+/* What has ended while the items were fetched is not to be run. */
 void lease_loaded(struct engine *engine, struct lease *self)
 {
+    struct tri_rangeset gaps = { 0 };
+    uint64_t last = 0;
+
+    tri_rangeset_first(&self->undone, &self->first);
+    tri_rangeset_last(&self->undone, &last);
+    self->count = last - self->first + 1;
     self->loading = false;
     lease_renew(engine, self);
     send_lease(engine, self);
+    gaps_of(self, &gaps);
+    if (!tri_rangeset_is_empty(&gaps))
+        lease_tell_cancelled(engine, self->berth->worker->session, self->number, &gaps);
+    tri_rangeset_deinit(&gaps);
 }
 
 /* ---- keep ----------------------------------------------------------------------------------- */

@@ -75,6 +75,23 @@ START_TEST(a_chunk_that_cannot_be_read_fails_its_tasks)
 }
 END_TEST
 
+START_TEST(what_is_cancelled_while_its_lease_is_loading_is_not_run)
+{
+    stored();
+    client_cancels_tasks(&s, "c1", "b1", 4, 1);
+    expect(&s, "c1", "ROW b1 #0 entries 4+1");
+    expect(&s, "c1", "DONE 1");
+    client_cancels_tasks(&s, "c1", "b1", 0, 2);
+    expect(&s, "c1", "ROW b1 #1 entries 0+2");
+    expect(&s, "c1", "DONE 2");
+    loaded(EVENT_LOADED, STORE_CHUNK, 3);
+    expect(&s, "w2", "LEASE b1 3+3 items=3/0+3");
+    expect(&s, "w2", "CANCEL_LEASE b1 3+3 tasks=4+1");
+    loaded(EVENT_LOADED, STORE_CHUNK, 0);
+    expect(&s, "w2", "LEASE b1 2+1 items=0/2+1");
+}
+END_TEST
+
 START_TEST(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm)
 {
     stored();
@@ -111,6 +128,7 @@ int main(void)
     STORY(a_lease_waits_for_the_chunk_that_it_carries);
     STORY(an_append_to_idle_workers_needs_no_fetching);
     STORY(a_chunk_that_cannot_be_read_fails_its_tasks);
+    STORY(what_is_cancelled_while_its_lease_is_loading_is_not_run);
     STORY(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm);
     STORY(rows_for_a_client_that_attaches_later_are_fetched_in_order);
     return story_run("engine/load", tcase);
