@@ -52,6 +52,15 @@ static uint64_t untouched(const struct lease *lease)
     return lease->named && is_whole && tri_rangeset_is_empty(&lease->started) ? lease->count : 0;
 }
 
+/* A heartbeat that may have been sent before the lease arrived says nothing about it. */
+static bool should_be_named(const struct engine *engine, const struct lease *lease)
+{
+    const struct engine_limits *limits = &engine->options.limits;
+    tri_time renewed = lease->deadline - limits->lease_ms;
+
+    return !lease->loading && engine->now >= renewed + limits->heartbeat_ms;
+}
+
 static void count_unnamed(struct engine *engine, struct berth *berth)
 {
     berth->untouched = 0;
@@ -59,7 +68,8 @@ static void count_unnamed(struct engine *engine, struct berth *berth)
     {
         struct lease *lease = tri_container_of(node, struct lease, node);
 
-        if (!lease->named && !lease->loading && ++lease->unnamed >= HEARTBEATS_UNNAMED_MAX) {
+        if (!lease->named && should_be_named(engine, lease)
+            && ++lease->unnamed >= HEARTBEATS_UNNAMED_MAX) {
             out_trace(&engine->out, "lease.lost lease=%llu why=unnamed",
                       (unsigned long long)lease->number);
             lease_drop(engine, lease);

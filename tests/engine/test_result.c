@@ -11,6 +11,7 @@ static void lease_moves_to_w2(void)
     expect(&s, "w1", "LEASE b1 0+4");
     worker_joins(&s, "w2", 4);
     worker_loses_leases(&s, "w1");
+    s.now += HEARTBEAT_MS;
     heartbeat(&s, "w1");
     peer_of(&s, "w1")->width = 0;
     worker_mans(&s, "w1", "b1", 0);
@@ -189,6 +190,7 @@ START_TEST(results_that_cannot_be_read_are_refused_and_their_tasks_run_again)
     expect(&s, "w1", "ERROR INVALID");
     expect(&s, "w1", "RESULTS_OK 1");
     worker_loses_leases(&s, "w1"); /* it thinks that all is reported */
+    s.now += HEARTBEAT_MS;
     heartbeat(&s, "w1");
     heartbeat(&s, "w1");
     expect(&s, "w1", "LEASE b1 0+2");
