@@ -17,15 +17,9 @@ static struct deferred_message *message_of(struct tri_dlist_node *node)
     return tri_container_of(node, struct deferred_message, node);
 }
 
-static void close_frames(struct deferred_message *message)
-{
-    for (size_t i = 0; i < DEFERRED_FRAMES; i++)
-        zmq_msg_close(&message->frames[i]);
-}
-
 void deferred_deinit(struct deferred *self)
 {
-    tri_dlist_foreach(&self->kept, node) close_frames(message_of(node));
+    tri_dlist_foreach(&self->kept, node) zmq_msg_close(&message_of(node)->frame);
     deferred_init(self);
 }
 
@@ -54,12 +48,12 @@ void deferred_put(struct deferred *self,
                   tri_time now,
                   const struct peer_id *peer,
                   uint64_t subject,
-                  zmq_msg_t frames[DEFERRED_FRAMES])
+                  zmq_msg_t *frame)
 {
     struct deferred_message *message = find(self, peer, subject);
 
     if (message != NULL) {
-        close_frames(message);
+        zmq_msg_close(&message->frame);
     } else {
         message = message_of(tri_dlist_pop_front(&self->free));
         tri_dlist_push_back(&self->kept, &message->node);
@@ -67,10 +61,8 @@ void deferred_put(struct deferred *self,
         message->subject = subject;
         message->due = now + DEFERRED_MS;
     }
-    for (size_t i = 0; i < DEFERRED_FRAMES; i++) {
-        zmq_msg_init(&message->frames[i]);
-        zmq_msg_move(&message->frames[i], &frames[i]);
-    }
+    zmq_msg_init(&message->frame);
+    zmq_msg_move(&message->frame, frame);
 }
 
 tri_time deferred_deadline(const struct deferred *self)
@@ -80,35 +72,32 @@ tri_time deferred_deadline(const struct deferred *self)
     return node != NULL ? message_of(node)->due : TRI_NEVER;
 }
 
-static void take(struct deferred *self, struct deferred_message *message, zmq_msg_t *frames)
+static void take(struct deferred *self, struct deferred_message *message, zmq_msg_t *frame)
 {
-    for (size_t i = 0; i < DEFERRED_FRAMES; i++)
-        zmq_msg_move(&frames[i], &message->frames[i]);
-    close_frames(message);
+    zmq_msg_init(frame);
+    zmq_msg_move(frame, &message->frame);
     tri_dlist_remove(&self->kept, &message->node);
     tri_dlist_push_back(&self->free, &message->node);
 }
 
-bool deferred_take(struct deferred *self, struct peer_id *peer, zmq_msg_t frames[DEFERRED_FRAMES])
+bool deferred_take(struct deferred *self, struct peer_id *peer, zmq_msg_t *frame)
 {
     struct tri_dlist_node *node = tri_dlist_first(&self->kept);
 
     if (node == NULL)
         return false;
     *peer = message_of(node)->peer;
-    take(self, message_of(node), frames);
+    take(self, message_of(node), frame);
     return true;
 }
 
-bool deferred_take_for(struct deferred *self,
-                       const struct peer_id *peer,
-                       zmq_msg_t frames[DEFERRED_FRAMES])
+bool deferred_take_for(struct deferred *self, const struct peer_id *peer, zmq_msg_t *frame)
 {
     tri_dlist_foreach(&self->kept, node)
     {
         if (!is_for(message_of(node), peer))
             continue;
-        take(self, message_of(node), frames);
+        take(self, message_of(node), frame);
         return true;
     }
     return false;

@@ -8,7 +8,7 @@
  * Order:   what is kept for a peer leaves in the order of its subjects' first.
  * Time:    O(DEFERRED_MAX) a message.
  * Threads: one owner.
- * Memory:  owns the frames of what it keeps.
+ * Memory:  owns frame 0 of what it keeps; an acknowledgement has no other.
  * Limits:  DEFERRED_MAX messages; whoever puts one more sends the oldest first.
  */
 #ifndef BROKER_DEFERRED_H
@@ -21,14 +21,13 @@
 
 #define DEFERRED_MAX 64
 #define DEFERRED_MS 5
-#define DEFERRED_FRAMES 2 /* routing id and frame 0: acknowledgements have no payload */
 
 struct deferred_message {
     struct tri_dlist_node node;
     struct peer_id peer;
     uint64_t subject;
     tri_time due;
-    zmq_msg_t frames[DEFERRED_FRAMES];
+    zmq_msg_t frame;
 };
 
 struct deferred {
@@ -53,21 +52,19 @@ static inline bool deferred_is_full(const struct deferred *self)
 }
 
 /* Keep a message for `peer`, in the place of an older one of that subject if there is one. Not when
- * it is full. The frames are taken. */
+ * it is full. The frame is taken. */
 void deferred_put(struct deferred *self,
                   tri_time now,
                   const struct peer_id *peer,
                   uint64_t subject,
-                  zmq_msg_t frames[DEFERRED_FRAMES]);
+                  zmq_msg_t *frame);
 
 /* When the oldest has been kept for long enough; TRI_NEVER: nothing is kept. */
 tri_time deferred_deadline(const struct deferred *self);
 
-/* Move the frames of the oldest message, of all or of one peer, into `frames`, which are
- * initialised. False: there is none. */
-bool deferred_take(struct deferred *self, struct peer_id *peer, zmq_msg_t frames[DEFERRED_FRAMES]);
-bool deferred_take_for(struct deferred *self,
-                       const struct peer_id *peer,
-                       zmq_msg_t frames[DEFERRED_FRAMES]);
+/* Take the oldest message, of all or of one peer. `*frame` is initialised when there is one; false:
+ * there is none. */
+bool deferred_take(struct deferred *self, struct peer_id *peer, zmq_msg_t *frame);
+bool deferred_take_for(struct deferred *self, const struct peer_id *peer, zmq_msg_t *frame);
 
 #endif

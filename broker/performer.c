@@ -68,6 +68,11 @@ static void drop_frames(struct performer *self)
     self->frame_count = 0;
 }
 
+static void open_id(zmq_msg_t *frame, const struct peer_id *peer)
+{
+    tri_assert(tri_msg_copy(frame, (struct tri_bytes){ peer->bytes, peer->size }) == TRI_OK);
+}
+
 /* Open `self->frames`: routing id, frame 0, payload. TRI_FULL: the peer is over its limits. */
 static enum tri_status build(struct performer *self,
                              const struct effect *effect,
@@ -79,8 +84,7 @@ static enum tri_status build(struct performer *self,
 
     reserve_frames(self, effect->send.attachment_count + 2);
     zmq_msg_init(&self->frames[1]);
-    status = tri_msg_copy(&self->frames[0], (struct tri_bytes){ peer->bytes, peer->size });
-    tri_assert(status == TRI_OK);
+    open_id(&self->frames[0], peer);
     self->frame_count = 2;
     for (size_t i = 0; i < effect->send.attachment_count; i++) {
         zmq_msg_t *frame = &self->frames[self->frame_count];
@@ -117,21 +121,36 @@ static void give(struct performer *self,
         tri_log(TRI_LOG_ERROR, "send.failed", "why=%s", TRI_QUOTE(error.text));
 }
 
-static void open_deferred(zmq_msg_t frames[DEFERRED_FRAMES])
+static void overflow(struct performer *self, const struct peer_id *peer)
 {
-    for (size_t i = 0; i < DEFERRED_FRAMES; i++)
-        zmq_msg_init(&frames[i]);
+    self->overflows++;
+    lose(self, peer);
+}
+
+/* Send what was only frame 0 so far, and take it. */
+static void give_acknowledgement(struct performer *self,
+                                 const struct peer_id *peer,
+                                 zmq_msg_t *frame)
+{
+    struct tri_bytes bytes = tri_msg_bytes(frame);
+    zmq_msg_t frames[2];
+    enum tri_status status = gauges_frame(self->gauges, peer, bytes, bytes.size, &frames[1]);
+
+    zmq_msg_close(frame);
+    if (status != TRI_OK) {
+        overflow(self, peer);
+        return;
+    }
+    open_id(&frames[0], peer);
+    give(self, peer, frames, 2);
 }
 
 static void send_deferred(struct performer *self, const struct peer_id *peer)
 {
-    zmq_msg_t frames[DEFERRED_FRAMES];
+    zmq_msg_t frame;
 
-    open_deferred(frames);
-    while (deferred_take_for(&self->deferred, peer, frames)) {
-        give(self, peer, frames, DEFERRED_FRAMES);
-        open_deferred(frames);
-    }
+    while (deferred_take_for(&self->deferred, peer, &frame))
+        give_acknowledgement(self, peer, &frame);
 }
 
 /* Send `self->frames`, not before what was deferred for the same peer unless it may overtake. */
@@ -145,12 +164,11 @@ static void transmit(struct performer *self, const struct peer_id *peer, enum ha
 
 static void send_oldest(struct performer *self)
 {
-    zmq_msg_t frames[DEFERRED_FRAMES];
+    zmq_msg_t frame;
     struct peer_id peer;
 
-    open_deferred(frames);
-    if (deferred_take(&self->deferred, &peer, frames))
-        give(self, &peer, frames, DEFERRED_FRAMES);
+    if (deferred_take(&self->deferred, &peer, &frame))
+        give_acknowledgement(self, &peer, &frame);
 }
 
 /* Keep `self->frames` for a while. */
@@ -159,11 +177,29 @@ static void defer(struct performer *self,
                   const struct peer_id *peer,
                   uint64_t subject)
 {
-    tri_assert(self->frame_count == DEFERRED_FRAMES);
+    tri_assert(self->frame_count == 1);
     if (deferred_is_full(&self->deferred))
         send_oldest(self);
-    deferred_put(&self->deferred, now, peer, subject, self->frames);
+    deferred_put(&self->deferred, now, peer, subject, &self->frames[0]);
     self->frame_count = 0;
+}
+
+/* Queue `self->frames` until what was written so far is durable. */
+static void queue(struct performer *self, const struct effect *effect)
+{
+    outbox_put(&self->outbox, &effect->send.peer, self->frames, self->frame_count,
+               self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket,
+               (struct outbox_manner){ effect->send.haste, effect->send.subject });
+    self->frame_count = 0;
+}
+
+/* Mostly it never leaves: another takes its place. So it is frame 0 alone until it does. */
+static void perform_acknowledgement(struct performer *self, const struct effect *effect)
+{
+    reserve_frames(self, 1);
+    tri_assert(tri_msg_copy(&self->frames[0], effect->send.frame) == TRI_OK);
+    self->frame_count = 1;
+    queue(self, effect);
 }
 
 static enum tri_status perform_send(struct performer *self,
@@ -171,26 +207,24 @@ static enum tri_status perform_send(struct performer *self,
                                     bool waits,
                                     struct tri_error *error)
 {
-    enum tri_status status = build(self, effect, error);
+    enum tri_status status;
 
-    if (status == TRI_FULL) {
-        self->overflows++;
-        drop_frames(self);
-        lose(self, &effect->send.peer);
+    if (waits && effect->send.haste == HASTE_NONE) {
+        perform_acknowledgement(self, effect);
         return TRI_OK;
     }
+    status = build(self, effect, error);
     if (status != TRI_OK) {
         drop_frames(self);
-        return status;
-    }
-    if (!waits) {
-        transmit(self, &effect->send.peer, effect->send.haste);
+        if (status != TRI_FULL)
+            return status;
+        overflow(self, &effect->send.peer);
         return TRI_OK;
     }
-    outbox_put(&self->outbox, &effect->send.peer, self->frames, self->frame_count,
-               self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket,
-               (struct outbox_manner){ effect->send.haste, effect->send.subject });
-    self->frame_count = 0;
+    if (waits)
+        queue(self, effect);
+    else
+        transmit(self, &effect->send.peer, effect->send.haste);
     return TRI_OK;
 }
 
