@@ -2,6 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Up to this many bytes glibc keeps a cache for each thread, which calloc does not use. */
+#define SMALL_BYTES 1024
 
 void tri_assert_failed(const char *condition, const char *file, int line)
 {
@@ -17,8 +21,18 @@ void tri_out_of_memory(void)
 
 void *tri_alloc(size_t count, size_t size)
 {
-    void *memory = calloc(count != 0 ? count : 1, size != 0 ? size : 1);
+    void *memory;
+    size_t bytes;
 
+    if (__builtin_mul_overflow(count, size, &bytes))
+        tri_out_of_memory();
+    if (bytes > SMALL_BYTES) {
+        memory = calloc(1, bytes);
+    } else {
+        memory = malloc(bytes != 0 ? bytes : 1);
+        if (memory != NULL)
+            memset(memory, 0, bytes);
+    }
     if (memory == NULL)
         tri_out_of_memory();
     return memory;
