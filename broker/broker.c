@@ -184,7 +184,7 @@ static void watch_overflows(struct broker *self)
 static const char *await(struct broker *self)
 {
     struct pollfd fds[] = {
-        { .fd = tri_socket_fd(self->router), .events = POLLIN },
+        { .fd = self->router_fd, .events = POLLIN },
         { .fd = door_fd(self->door), .events = POLLIN },
         { .fd = self->lifeline.signal_fd, .events = POLLIN },
         { .fd = self->lifeline.owner_fd, .events = POLLIN }, /* -1: none, and poll skips it */

@@ -62,6 +62,7 @@ static enum tri_status open_sockets(struct broker *self)
     status = tri_socket_open(self->context, ZMQ_ROUTER, &socket, &self->router, &self->error);
     if (status != TRI_OK)
         return status;
+    self->router_fd = tri_socket_fd(self->router);
     return door_open(self->context, self->router, self->listeners, options->listen_count,
                      raise_descriptors(options->connections_max), &self->door, &self->error);
 }

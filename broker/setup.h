@@ -19,6 +19,7 @@ struct broker {
     struct listener *listeners[OPTIONS_LISTEN_MAX];
     void *context;
     void *router;
+    int router_fd;
     struct door *door;
     struct lifeline lifeline;
     struct store *store;
@@ -27,7 +28,7 @@ struct broker {
     struct inbox inbox;
     struct performer performer;
     tri_time now;
-    uint64_t cpu_ns;      /* of this thread, at `cpu_at` */
+    uint64_t cpu_ns; /* of this thread, at `cpu_at` */
     tri_time cpu_at;
     tri_time quiet_until; /* no TICK before */
     bool more;            /* the last turn left messages unread */

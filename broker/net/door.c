@@ -16,6 +16,7 @@
 struct door {
     void *router;
     void *monitor;
+    int monitor_fd;
     struct listener *const *listeners;
     size_t listener_count;
     uint64_t connections_max;
@@ -42,6 +43,7 @@ static enum tri_status watch(struct door *self, void *context, struct tri_error 
         || zmq_connect(self->monitor, MONITOR) != 0)
         return tri_fail(error, TRI_SYSTEM, "connections cannot be watched: %s",
                         zmq_strerror(errno));
+    self->monitor_fd = tri_socket_fd(self->monitor);
     return TRI_OK;
 }
 
@@ -99,7 +101,7 @@ void door_close(struct door **out)
 
 int door_fd(const struct door *self)
 {
-    return tri_socket_fd(self->monitor);
+    return self->monitor_fd;
 }
 
 static bool is_full(const struct door *self)

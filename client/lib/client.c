@@ -36,7 +36,7 @@ void tri_client_disconnect(struct tri_client *self, int linger_ms)
 {
     if (self->socket == NULL)
         return;
-    watch(self, EPOLL_CTL_DEL, tri_socket_fd(self->socket));
+    watch(self, EPOLL_CTL_DEL, self->socket_fd);
     zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
     tri_socket_close(&self->socket);
 }
@@ -57,7 +57,8 @@ static enum tri_status connect_to(struct tri_client *self, size_t number, struct
         tri_socket_close(&self->socket);
         return status;
     }
-    watch(self, EPOLL_CTL_ADD, tri_socket_fd(self->socket));
+    self->socket_fd = tri_socket_fd(self->socket);
+    watch(self, EPOLL_CTL_ADD, self->socket_fd);
     self->stirred = true;
     return TRI_OK;
 }
@@ -276,7 +277,7 @@ static enum tri_status sleep_until(struct tri_client *self,
                      : wake - self->now > 60000 ? 60000
                                                 : (int)(wake - self->now);
     if (self->socket != NULL)
-        fds[1].fd = tri_socket_fd(self->socket);
+        fds[1].fd = self->socket_fd;
     if (has_mail(self))
         timeout_ms = 0;
     if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)

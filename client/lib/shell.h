@@ -16,6 +16,7 @@ struct tri_client {
     struct tri_session *session;
     void *context;
     void *socket; /* NULL between connections */
+    int socket_fd;
     bool stirred; /* the socket may have a message without its descriptor saying so */
     struct tri_parts parts;
     struct tri_endpoint *endpoints;
