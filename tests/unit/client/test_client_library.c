@@ -201,8 +201,8 @@ END_TEST
 START_TEST(lost_messages_and_sessions_change_no_result)
 {
     for (uint64_t every = 7; every < 40; every += 6) {
-        struct tiny_broker *broker =
-            tiny_broker_start(&(struct tiny_options){ .lose_every = every, .append_bytes = 40000 });
+        struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){
+            .lose_every = every, .append_bytes = 40000, .heartbeat_ms = 100 });
         struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
         struct tri_batch_options options;
         struct tri_batch *batch;

@@ -1,6 +1,7 @@
 #include "tests/unit/client/tiny_broker.h"
 
 #include "common/net/parts.h"
+#include "common/prng.h"
 #include "common/proto/chunk.h"
 #include "common/rangeset.h"
 #include "common/reduce.h"
@@ -58,6 +59,8 @@ struct tiny_broker {
     uint8_t peer[32]; /* the one session; one client at a time is enough */
     size_t peer_size;
     uint64_t messages;
+    uint64_t lose_at; /* the next message that is lost */
+    struct tri_prng prng;
     struct tiny_batch batches[BATCHES_MAX];
     size_t batch_count;
 };
@@ -468,6 +471,17 @@ static void forget_peer(struct tiny_broker *self)
         self->batches[i].attached = false;
 }
 
+/* Losses come at uneven distances: an even one can equal the number of messages of a recovery, and
+ * then takes the same message each time, for ever. */
+static bool is_lost(struct tiny_broker *self)
+{
+    if (self->options.lose_every == 0 || self->messages < self->lose_at)
+        return false;
+    self->lose_at =
+        self->messages + tri_prng_between(&self->prng, 1, 2 * self->options.lose_every - 1);
+    return true;
+}
+
 static void receive(struct tiny_broker *self)
 {
     struct tri_bytes peer = tri_msg_bytes(&self->parts.frames[0]);
@@ -496,7 +510,7 @@ static void receive(struct tiny_broker *self)
         say(self, peer, &(struct tri_message){ .type = TRI_MESSAGE_NO_SESSION }, NULL);
         return;
     }
-    if (self->options.lose_every != 0 && self->messages % self->options.lose_every == 0) {
+    if (is_lost(self)) {
         forget_peer(self);
         return;
     }
@@ -546,6 +560,8 @@ struct tiny_broker *tiny_broker_start(const struct tiny_options *options)
         self->options.heartbeat_ms = 1000;
     if (self->options.append_bytes == 0)
         self->options.append_bytes = 1 << 30;
+    tri_prng_init(&self->prng, self->options.lose_every);
+    self->lose_at = self->options.lose_every;
     strcpy(self->directory, "/tmp/tiny-XXXXXX");
     if (mkdtemp(self->directory) == NULL)
         abort();

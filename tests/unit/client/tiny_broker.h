@@ -17,7 +17,7 @@ struct tiny_options {
     uint64_t append_bytes; /* credit beyond what is durable */
     uint64_t heartbeat_ms;
     uint64_t forget_every; /* messages after which all sessions are forgotten; 0: never */
-    uint64_t lose_every;   /* every n-th message is lost together with its connection; 0: never */
+    uint64_t lose_every;   /* of so many messages one is lost with its connection; 0: never */
     bool reverse;          /* rows of a range come last first */
     bool refuse_version;
     bool mute;             /* never answers */
