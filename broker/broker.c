@@ -22,6 +22,10 @@
 #define CPU_CLOCK_MS 100
 
 #define POLL_MS_MAX 1000
+
+/* How long nothing is taken in while the store has too much to do, before it is asked again. */
+#define BUSY_MS_MAX 50
+
 #define OVERFLOW_LOG_MS 1000
 
 /* Give the engine an event, and whatever performing its effects brings about. */
@@ -89,8 +93,8 @@ static enum tri_status receive(struct broker *self)
     return take(self, MESSAGES_A_TURN);
 }
 
-/* Events that sending has caused, when no step came after it. */
-static enum tri_status report_lost(struct broker *self)
+/* Events that sending or the store has caused, when no step came after it. */
+static enum tri_status report_caused(struct broker *self)
 {
     struct event event;
     enum tri_status status = TRI_OK;
@@ -180,18 +184,26 @@ static void watch_overflows(struct broker *self)
             (unsigned long long)self->overflows);
 }
 
+static bool store_is_busy(const struct broker *self)
+{
+    return self->store->operations->is_busy(self->store);
+}
+
 /* Wait for something to happen; then it is `self->now`. Tells why to stop, or NULL. */
 static const char *await(struct broker *self)
 {
+    bool busy = store_is_busy(self);
     struct pollfd fds[] = {
-        { .fd = self->router_fd, .events = POLLIN },
+        { .fd = busy ? -1 : self->router_fd, .events = POLLIN }, /* -1: none, and poll skips it */
         { .fd = door_fd(self->door), .events = POLLIN },
         { .fd = self->lifeline.signal_fd, .events = POLLIN },
-        { .fd = self->lifeline.owner_fd, .events = POLLIN }, /* -1: none, and poll skips it */
+        { .fd = self->lifeline.owner_fd, .events = POLLIN },
+        { .fd = self->store->operations->fd(self->store), .events = POLLIN },
     };
-    int wait_ms = poll_ms(self, self->now);
+    int wait_ms = busy ? BUSY_MS_MAX : poll_ms(self, self->now);
 
-    if (wait_ms != 0 && self->performer.has_stirred && tri_socket_is_readable(self->router))
+    if (!busy && wait_ms != 0 && self->performer.has_stirred
+        && tri_socket_is_readable(self->router))
         wait_ms = 0;
     poll(fds, TRI_COUNT_OF(fds), wait_ms);
     read_clock(self, wait_ms);
@@ -210,8 +222,10 @@ static enum tri_status serve(struct broker *self, const char **why)
         *why = await(self);
         if (*why != NULL)
             return TRI_OK;
-        status = report_lost(self);
+        status = self->store->operations->turn(self->store, &self->error);
         if (status == TRI_OK)
+            status = report_caused(self);
+        if (status == TRI_OK && !store_is_busy(self))
             status = receive(self);
         if (status == TRI_OK)
             status = pass_time(self);
@@ -223,13 +237,21 @@ static enum tri_status serve(struct broker *self, const char **why)
     return status;
 }
 
-/* Tell every peer. The store in memory is durable at once; one that is not is waited for. */
+/* Tell every peer, once what they are told is durable. A full disk is not waited for: nobody was
+ * told of what it did not take. */
 static enum tri_status say_goodbye(struct broker *self)
 {
     struct event event = { .type = EVENT_SHUTDOWN, .now = self->now, .principal = inbox_principal };
     enum tri_status status = step(self, &event, NULL);
 
-    return status == TRI_OK ? settle(self) : status;
+    if (status == TRI_OK)
+        status = performer_commit(&self->performer, &self->error);
+    if (status == TRI_OK)
+        status = store_settle(self->store, self->performer.ticket, &self->error);
+    if (status != TRI_OK && status != TRI_NO_SPACE)
+        return status;
+    performer_flush(&self->performer, self->now);
+    return TRI_OK;
 }
 
 /* One line for a person. */

@@ -27,7 +27,6 @@ void performer_deinit(struct performer *self)
     deferred_deinit(&self->deferred);
     free(self->frames);
     free(self->lost);
-    free(self->loads);
     *self = (struct performer){ 0 };
 }
 
@@ -264,12 +263,6 @@ static enum tri_status perform_delete(struct performer *self, const struct effec
                                            effect->delete.whole_batch);
 }
 
-static void perform_get(struct performer *self, struct store_key key)
-{
-    self->loads = room(self->loads, self->load_count, &self->load_capacity, sizeof(*self->loads));
-    self->loads[self->load_count++] = key;
-}
-
 enum tri_status performer_apply(struct performer *self,
                                 struct effects effects,
                                 struct inbox *inbox,
@@ -289,7 +282,7 @@ enum tri_status performer_apply(struct performer *self,
             status = perform_delete(self, effect);
             break;
         case EFFECT_GET:
-            perform_get(self, effect->get);
+            self->store->operations->fetch(self->store, effect->get);
             break;
         case EFFECT_SEND:
             waits = waits || effect->send.waits;
@@ -355,13 +348,10 @@ tri_time performer_deadline(const struct performer *self)
 
 bool performer_take_event(struct performer *self, struct event *event)
 {
-    if (self->load_count > 0) {
-        zmq_msg_t payload;
-        struct store_key key = self->loads[--self->load_count];
-        enum tri_status status = self->store->operations->read(self->store, key, &payload);
+    struct store_key key;
+    enum tri_status status;
 
-        if (status == TRI_OK)
-            zmq_msg_close(&payload);
+    if (self->store->operations->fetched(self->store, &key, &status)) {
         *event = (struct event){
             .type = status == TRI_OK ? EVENT_LOADED : EVENT_LOAD_FAILED,
             .key = key,

@@ -11,7 +11,7 @@
  * Threads: one owner, the ROUTER's.
  * Memory:  payload frames are shared by reference with the store; nothing is copied but frame 0
  *          and parts of chunks.
- * Errors:  performer_apply and performer_commit: TRI_STORE, TRI_NO_SPACE: the broker must stop.
+ * Errors:  performer_apply and performer_commit: TRI_STORE: the broker must stop.
  */
 #ifndef BROKER_PERFORMER_H
 #define BROKER_PERFORMER_H
@@ -35,9 +35,6 @@ struct performer {
     struct peer_id *lost; /* to be reported */
     size_t lost_count;
     size_t lost_capacity;
-    struct store_key *loads; /* GETs to be answered */
-    size_t load_count;
-    size_t load_capacity;
     uint64_t ticket; /* of the last commit */
     bool is_dirty;   /* rows were written since */
     uint64_t sent;
@@ -68,7 +65,7 @@ void performer_flush(struct performer *self, tri_time now);
 tri_time performer_deadline(const struct performer *self);
 
 /* Take the next event that performing has caused: PEER_LOST, LOADED or LOAD_FAILED, without time.
- * False: none. */
+ * A payload that was loaded can be sent until the next call. False: none. */
 bool performer_take_event(struct performer *self, struct event *event);
 
 #endif

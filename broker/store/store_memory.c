@@ -40,6 +40,10 @@ struct memory {
     size_t slot_count;  /* a power of two, at most three quarters full */
     struct tri_map batches;
     struct store_stats stats;
+    struct store_key *fetches; /* ring of fetch_capacity, a power of two: to be answered */
+    size_t fetch_first;
+    size_t fetch_count;
+    size_t fetch_capacity;
 };
 
 static struct memory *of(const struct store *self)
@@ -48,11 +52,6 @@ static struct memory *of(const struct store *self)
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
-
-static bool key_equals(struct store_key a, struct store_key b)
-{
-    return a.table == b.table && a.batch == b.batch && a.key == b.key;
-}
 
 static size_t key_slot(const struct memory *self, struct store_key key)
 {
@@ -66,7 +65,7 @@ static size_t find_slot(const struct memory *self, struct store_key key)
 {
     size_t at = key_slot(self, key);
 
-    while (self->slots[at] != NULL && !key_equals(self->slots[at]->key, key))
+    while (self->slots[at] != NULL && !store_key_equals(self->slots[at]->key, key))
         at = (at + 1) & (self->slot_count - 1);
     return at;
 }
@@ -220,6 +219,107 @@ static enum tri_status memory_read(struct store *store, struct store_key key, zm
     return TRI_OK;
 }
 
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    struct store_key x = (*(struct row *const *)a)->key;
+    struct store_key y = (*(struct row *const *)b)->key;
+
+    if (x.table != y.table)
+        return compare_numbers(x.table, y.table);
+    return x.batch != y.batch ? compare_numbers(x.batch, y.batch) : compare_numbers(x.key, y.key);
+}
+
+/* A broker that starts finds nothing here: this is for tests, and may sort. */
+static enum tri_status memory_scan(struct store *store,
+                                   store_scan_fn *visit,
+                                   void *context,
+                                   struct tri_error *error)
+{
+    struct memory *self = of(store);
+    struct row **rows = tri_alloc(self->stats.rows + 1, sizeof(*rows));
+    enum tri_status status = TRI_OK;
+    size_t count = 0;
+
+    for (size_t i = 0; i < self->slot_count; i++) {
+        if (self->slots[i] != NULL)
+            rows[count++] = self->slots[i];
+    }
+    qsort(rows, count, sizeof(struct row *), compare_rows);
+    for (size_t i = 0; i < count && status == TRI_OK; i++)
+        status =
+            visit(context, rows[i]->key, (struct tri_bytes){ rows[i]->head, rows[i]->head_bytes },
+                  rows[i]->payload_bytes, error);
+    free(rows);
+    return status;
+}
+
+static void grow_fetches(struct memory *self)
+{
+    size_t capacity = self->fetch_capacity != 0 ? self->fetch_capacity * 2 : 16;
+    struct store_key *fetches = tri_alloc(capacity, sizeof(*fetches));
+
+    for (size_t i = 0; i < self->fetch_count; i++)
+        fetches[i] = self->fetches[(self->fetch_first + i) & (self->fetch_capacity - 1)];
+    free(self->fetches);
+    self->fetches = fetches;
+    self->fetch_first = 0;
+    self->fetch_capacity = capacity;
+}
+
+static void memory_fetch(struct store *store, struct store_key key)
+{
+    struct memory *self = of(store);
+
+    if (self->fetch_count == self->fetch_capacity)
+        grow_fetches(self);
+    self->fetches[(self->fetch_first + self->fetch_count++) & (self->fetch_capacity - 1)] = key;
+}
+
+static bool memory_fetched(struct store *store, struct store_key *key, enum tri_status *status)
+{
+    struct memory *self = of(store);
+    const struct row *row;
+
+    if (self->fetch_count == 0)
+        return false;
+    *key = self->fetches[self->fetch_first];
+    self->fetch_first = (self->fetch_first + 1) & (self->fetch_capacity - 1);
+    self->fetch_count--;
+    row = self->slots[find_slot(self, *key)];
+    *status = row != NULL && row->has_payload ? TRI_OK : TRI_NOTFOUND;
+    return true;
+}
+
+static int memory_fd(const struct store *store)
+{
+    (void)store;
+    return -1;
+}
+
+static enum tri_status memory_turn(struct store *store, struct tri_error *error)
+{
+    (void)store;
+    (void)error;
+    return TRI_OK;
+}
+
+static uint64_t memory_room(const struct store *store)
+{
+    (void)store;
+    return UINT64_MAX;
+}
+
+static bool memory_is_busy(const struct store *store)
+{
+    (void)store;
+    return false;
+}
+
 static uint64_t memory_commit(struct store *store, struct tri_error *error)
 {
     (void)error;
@@ -255,17 +355,25 @@ static void memory_close(struct store **store)
     for (size_t at = 0; tri_map_next(&self->batches, &at, &number, &batch);)
         free(batch);
     tri_map_deinit(&self->batches);
+    free(self->fetches);
     free(self);
     *store = NULL;
 }
 
 static const struct store_operations operations = {
     .name = "memory",
+    .scan = memory_scan,
     .put = memory_put,
     .remove = memory_remove,
     .read = memory_read,
+    .fetch = memory_fetch,
+    .fetched = memory_fetched,
     .commit = memory_commit,
     .durable = memory_durable,
+    .fd = memory_fd,
+    .turn = memory_turn,
+    .room = memory_room,
+    .is_busy = memory_is_busy,
     .stats = memory_stats,
     .close = memory_close,
 };

@@ -42,6 +42,53 @@ static enum tri_status slow_read(struct store *self, struct store_key key, zmq_m
     return memory->operations->read(memory, key, payload);
 }
 
+static enum tri_status slow_scan(struct store *self,
+                                 store_scan_fn *visit,
+                                 void *context,
+                                 struct tri_error *error)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->scan(memory, visit, context, error);
+}
+
+static void slow_fetch(struct store *self, struct store_key key)
+{
+    struct store *memory = of(self)->memory;
+
+    memory->operations->fetch(memory, key);
+}
+
+static bool slow_fetched(struct store *self, struct store_key *key, enum tri_status *status)
+{
+    struct store *memory = of(self)->memory;
+
+    return memory->operations->fetched(memory, key, status);
+}
+
+static int slow_fd(const struct store *self)
+{
+    (void)self;
+    return -1;
+}
+
+static enum tri_status slow_turn(struct store *self, struct tri_error *error)
+{
+    return of(self)->is_broken ? tri_fail(error, TRI_STORE, "the disk is gone") : TRI_OK;
+}
+
+static uint64_t slow_room(const struct store *self)
+{
+    (void)self;
+    return UINT64_MAX;
+}
+
+static bool slow_is_busy(const struct store *self)
+{
+    (void)self;
+    return false;
+}
+
 static uint64_t slow_commit(struct store *self, struct tri_error *error)
 {
     if (of(self)->is_broken) {
@@ -77,8 +124,15 @@ static const struct store_operations operations = {
     .put = slow_put,
     .remove = slow_remove,
     .read = slow_read,
+    .scan = slow_scan,
+    .fetch = slow_fetch,
+    .fetched = slow_fetched,
     .commit = slow_commit,
     .durable = slow_durable,
+    .fd = slow_fd,
+    .turn = slow_turn,
+    .room = slow_room,
+    .is_busy = slow_is_busy,
     .stats = slow_stats,
     .close = slow_close,
 };
