@@ -3,18 +3,25 @@
  * Once is chance: nobody is charged, everything runs again. What was in flight on two vanished
  * workers is leased in halves, never more than one such lease to a worker, so that with every
  * vanishing half of the suspects are cleared by finishing elsewhere. The one that is left alone is
- * run isolated, and is charged a crash when its worker vanishes again. */
+ * run isolated, and is charged a crash when its worker vanishes again: if that had it. A lease that
+ * was sent to a worker which was gone already says nothing; but a task that is quick to take its
+ * machine down is never heard of either, so that this is believed only a few times. */
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
 
-/* What may have been running: what the last heartbeat said, or else everything. */
-static void find_suspects(const struct lease *lease, struct tri_rangeset *suspects)
+#define VANISHED_UNHEARD_MAX 5
+
+/* What may have been running: what the last heartbeat said. If it said nothing of this lease, all
+ * of it, unless others of that worker had begun and this one only waited behind them. */
+static void find_suspects(const struct lease *lease, bool others, struct tri_rangeset *suspects)
 {
     if (lease->loading)
         return; /* it was never sent */
-    tri_rangeset_copy(suspects,
-                      tri_rangeset_is_empty(&lease->started) ? &lease->undone : &lease->started);
+    if (!tri_rangeset_is_empty(&lease->started))
+        tri_rangeset_copy(suspects, &lease->started);
+    else if (!lease->received || !others)
+        tri_rangeset_copy(suspects, &lease->undone);
 }
 
 static struct grade suspicion(const struct grade *grade, uint64_t suspects)
@@ -54,18 +61,23 @@ static void convict(struct engine *engine, struct lease *lease)
     tri_buffer_deinit(&list);
 }
 
-void lease_vanish(struct engine *engine, struct lease *self)
+static bool stands_alone(const struct lease *lease)
+{
+    return grade_is_suspect(&lease->grade) && lease->grade.cap == 1
+           && (lease->received || lease->grade.vanished >= VANISHED_UNHEARD_MAX);
+}
+
+void lease_vanish(struct engine *engine, struct lease *self, bool others)
 {
     struct tri_rangeset suspects = { 0 };
     struct tri_range range;
 
-    find_suspects(self, &suspects);
+    find_suspects(self, others, &suspects);
     if (!tri_rangeset_is_empty(&suspects))
         out_trace(&engine->out, "lease.vanished lease=%llu tasks=%llu",
                   (unsigned long long)self->number,
                   (unsigned long long)tri_rangeset_count(&suspects));
-    if (grade_is_suspect(&self->grade) && self->grade.cap == 1
-        && !tri_rangeset_is_empty(&suspects)) {
+    if (stands_alone(self) && !tri_rangeset_is_empty(&suspects)) {
         convict(engine, self);
     } else {
         struct grade after = suspicion(&self->grade, tri_rangeset_count(&suspects));

@@ -3,7 +3,9 @@
 /* Less append credit than this at a time is not worth a message. */
 #define APPEND_GRANT_BYTES_MIN (UINT64_C(64) << 10)
 
-/* Batches that are looked at when memory comes free, in one step. */
+/* Batches that are looked at when memory comes free, and of these in one step. The others have
+ * their turn when more comes free, or a heartbeat later. */
+#define STARVED_ROUND_MAX 64
 #define STARVED_TRIES_MAX 16
 
 static uint64_t minus(uint64_t a, uint64_t b)
@@ -29,7 +31,10 @@ uint64_t memory_free(const struct engine *engine)
 
 void memory_freed(struct engine *engine)
 {
-    engine->memory_freed = true;
+    engine->starved_left = engine->starved_batches.count < STARVED_ROUND_MAX
+                               ? engine->starved_batches.count
+                               : STARVED_ROUND_MAX;
+    engine->starved_at = engine->now;
 }
 
 void credit_starve(struct engine *engine, struct batch *batch)
@@ -40,11 +45,11 @@ void credit_starve(struct engine *engine, struct batch *batch)
 
 void memory_serve(struct engine *engine)
 {
-    size_t tries = engine->starved_batches.count < STARVED_TRIES_MAX ? engine->starved_batches.count
-                                                                     : STARVED_TRIES_MAX;
+    size_t tries =
+        engine->starved_left < STARVED_TRIES_MAX ? engine->starved_left : STARVED_TRIES_MAX;
 
-    engine->memory_freed = false;
-    while (tries-- > 0 && memory_free(engine) != 0) {
+    engine->starved_left -= tries;
+    while (tries-- > 0 && !tri_dlist_is_empty(&engine->starved_batches)) {
         struct batch *batch =
             tri_container_of(tri_dlist_pop_front(&engine->starved_batches), struct batch, starved);
 
@@ -57,6 +62,13 @@ void memory_serve(struct engine *engine)
 bool memory_is_short(const struct engine *engine, const struct batch *batch)
 {
     return credit_tasks(engine, batch, memory_free(engine)) == 0;
+}
+
+tri_time memory_deadline(const struct engine *engine)
+{
+    return tri_dlist_is_empty(&engine->starved_batches)
+               ? TRI_NEVER
+               : engine->starved_at + engine->options.limits.heartbeat_ms;
 }
 
 /* ---- append credit -------------------------------------------------------------------------- */

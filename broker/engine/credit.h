@@ -11,8 +11,7 @@
 #ifndef ENGINE_CREDIT_H
 #define ENGINE_CREDIT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "common/types.h"
 
 struct engine;
 struct batch;
@@ -36,6 +35,9 @@ void credit_starve(struct engine *engine, struct batch *batch);
 
 /* Not even the result of one task fits. */
 bool memory_is_short(const struct engine *engine, const struct batch *batch);
+
+/* When those who wait for memory should try again in any case. */
+tri_time memory_deadline(const struct engine *engine);
 
 /* Let those who wait for memory try, a few in the order in which they came. */
 void memory_serve(struct engine *engine);

@@ -236,7 +236,7 @@ static void settle(struct engine *engine)
 void dispatch(struct engine *engine)
 {
     settle(engine);
-    if (!engine->memory_freed)
+    if (engine->starved_left == 0)
         return;
     memory_serve(engine);
     settle(engine);
@@ -245,5 +245,5 @@ void dispatch(struct engine *engine)
 bool dispatch_is_unfinished(const struct engine *engine)
 {
     return !tri_dlist_is_empty(&engine->seeking_batches)
-           || (engine->memory_freed && !tri_dlist_is_empty(&engine->starved_batches));
+           || (engine->starved_left != 0 && !tri_dlist_is_empty(&engine->starved_batches));
 }

@@ -314,6 +314,8 @@ static void on_tick(struct engine *self)
     batch_expire_unfed(self);
     batch_expire_ended(self);
     progress_send(self);
+    if (self->now >= memory_deadline(self))
+        memory_freed(self);
 }
 
 static void sooner(tri_time *deadline, tri_time time)
@@ -342,6 +344,7 @@ tri_time engine_deadline(const struct engine *self)
     if ((node = tri_dlist_first(&self->ended_batches)) != NULL)
         sooner(&deadline,
                tri_container_of(node, struct batch, ended)->ended_at + limits->retention_ms);
+    sooner(&deadline, memory_deadline(self));
     if ((node = tri_dlist_first(&self->progress_batches)) != NULL)
         sooner(&deadline, tri_container_of(node, struct batch, progress)->progress_at);
     return deadline;

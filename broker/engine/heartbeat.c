@@ -11,6 +11,7 @@ static void renew(struct engine *engine, struct lease *lease, const struct tri_r
 {
     lease_renew(engine, lease);
     lease->named = true;
+    lease->received = true;
     lease->unnamed = 0;
     tri_rangeset_clear(&lease->started);
     for (size_t i = 0; i < renewal->started.count; i++) {

@@ -86,6 +86,7 @@ static size_t match_held(struct engine *engine,
 
         if (lease != NULL) {
             lease->named = true;
+            lease->received = true;
             lease_renew(engine, lease);
         } else {
             struct tri_rec_lease_ref ref = { held.lease };

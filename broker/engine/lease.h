@@ -82,7 +82,8 @@ struct lease {
     bool unstealable;              /* less came back than was asked for, and nothing has changed */
     bool on_reserve;
     bool loading;
-    bool named; /* by the message at hand */
+    bool named;    /* by the message at hand */
+    bool received; /* was named once: it did not get lost on the way */
 };
 
 /* ---- berth.c ---- */
@@ -176,8 +177,9 @@ struct lease *lease_find(const struct engine *engine, const struct worker *worke
 
 /* ---- other verbs on leases, a file each ---- */
 
-/* crash.c: its worker vanished while these were in its hands. Drops it. */
-void lease_vanish(struct engine *engine, struct lease *self);
+/* crash.c: its worker vanished while it was in its hands. `others`: the worker had begun with some
+ * task, of this lease or another. Drops it. */
+void lease_vanish(struct engine *engine, struct lease *self, bool others);
 
 /* steal.c: take unstarted work from elsewhere for a worker with free oars. True when something
  * was asked back or engaged for it. */

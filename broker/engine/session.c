@@ -34,7 +34,7 @@ void session_disconnect(struct engine *engine, struct session *self)
     tri_bytemap_remove(&engine->routes, peer_bytes(&self->peer));
     self->connected = false;
     if (self->worker != NULL)
-        worker_touch(engine, self->worker);
+        worker_disconnect(engine, self->worker);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -116,6 +116,9 @@ void worker_set_offer(struct engine *engine,
                       struct worker *self,
                       const struct tri_msg_hello *hello);
 
+/* It cannot be reached now: others are asked instead. */
+void worker_disconnect(struct engine *engine, struct worker *self);
+
 /* All its leases go back; `vanished`: what was in flight is remembered (crash.c). */
 void worker_give_back(struct engine *engine, struct worker *self, bool vanished);
 

@@ -71,7 +71,8 @@ struct engine {
     struct tri_dlist_head spent_chunks; /* only dead tasks left in them, oldest first */
     uint64_t entry_count;
     struct memory memory;
-    bool memory_freed; /* in this step */
+    size_t starved_left; /* of starved_batches, to be looked at since memory came free */
+    tri_time starved_at; /* when that was */
 };
 
 /* ---- engine.c ---- */

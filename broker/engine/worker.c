@@ -74,8 +74,38 @@ void worker_touch(struct engine *engine, struct worker *self)
         tri_dlist_push_back(&engine->touched_workers, &self->touched);
 }
 
+void worker_disconnect(struct engine *engine, struct worker *self)
+{
+    tri_dlist_foreach(&self->berths, node)
+    {
+        struct berth *berth = tri_container_of(node, struct berth, of_worker);
+
+        if (berth->state == BERTH_ASKED)
+            berth_late(engine, berth);
+    }
+    worker_touch(engine, self);
+}
+
+/* A heartbeat has named something that had begun. */
+static bool has_begun(const struct worker *self)
+{
+    tri_dlist_foreach(&self->berths, node)
+    {
+        const struct berth *berth = tri_container_of(node, struct berth, of_worker);
+
+        tri_dlist_foreach(&berth->leases, lease_node)
+        {
+            if (!tri_rangeset_is_empty(&tri_container_of(lease_node, struct lease, node)->started))
+                return true;
+        }
+    }
+    return false;
+}
+
 void worker_give_back(struct engine *engine, struct worker *self, bool vanished)
 {
+    bool begun = has_begun(self);
+
     tri_dlist_foreach(&self->berths, node)
     {
         struct berth *berth = tri_container_of(node, struct berth, of_worker);
@@ -85,7 +115,7 @@ void worker_give_back(struct engine *engine, struct worker *self, bool vanished)
                 tri_container_of(tri_dlist_first(&berth->leases), struct lease, node);
 
             if (vanished)
-                lease_vanish(engine, lease);
+                lease_vanish(engine, lease, begun);
             else
                 lease_drop(engine, lease);
         }

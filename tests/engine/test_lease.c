@@ -214,6 +214,19 @@ START_TEST(a_lease_renewed_in_time_outlives_a_lost_connection)
 }
 END_TEST
 
+START_TEST(a_worker_that_cannot_be_reached_is_not_waited_for)
+{
+    client_joins(&s, "c1");
+    worker_hesitates(&s, "w1");
+    client_submits(&s, "c1", "b1", 1);
+    expect(&s, "w1", "BATCH b1");
+    worker_joins(&s, "w2", 4);
+    expect_nothing_else(&s); /* one is asked, that is enough for one task */
+    peer_lost(&s, "w1");
+    expect(&s, "w2", "LEASE b1 0+1");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("lease");
@@ -232,5 +245,6 @@ int main(void)
     STORY(what_returns_to_pending_is_leased_before_what_is_fresh);
     STORY(a_worker_that_drains_gets_nothing_more);
     STORY(a_lease_renewed_in_time_outlives_a_lost_connection);
+    STORY(a_worker_that_cannot_be_reached_is_not_waited_for);
     return story_run("engine/lease", tcase);
 }

@@ -33,14 +33,13 @@ START_TEST(what_was_not_in_flight_is_not_suspected)
     client_submits(&s, "c1", "b1", 4);
     expect(&s, "w0", "LEASE b1 0+2");
     expect(&s, "w0", "LEASE b1 2+1");
+    peer_of(&s, "w0")->starts = false; /* but for this one */
     worker_starts(&s, "w0", "b1", 0, 1);
     heartbeat(&s, "w0");
     vanish("w0");
     worker_joins(&s, "w1", 4);
     expect(&s, "w1", "LEASE b1 0+1"); /* it was running: apart from the others from now on */
-    expect(&s, "w1", "LEASE b1 1+1");
-    expect(&s, "w1", "LEASE b1 2+1");
-    expect(&s, "w1", "LEASE b1 3+1");
+    expect(&s, "w1", "LEASE b1 1+3");
 }
 END_TEST
 
@@ -106,6 +105,60 @@ START_TEST(the_task_that_kills_workers_is_found_by_halves_and_dies_alone)
     show.show.number = 1;
     client_asks(&s, "c1", &show);
     expect(&s, "c1", "SHOWN b1 done done=7 dead=1 5:crashed*1");
+}
+END_TEST
+
+/* Tasks 0 and 1 are suspects that stand alone. */
+static void stand_alone(void)
+{
+    client_joins(&s, "c1");
+    worker_joins(&s, "w0", 2);
+    client_submits(&s, "c1", "b1", 2);
+    ignore(&s, "w0");
+    for (int n = 0; n < 2; n++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "w%d", n);
+        if (n != 0)
+            worker_joins(&s, name, 2);
+        ignore(&s, name);
+        worker_starts(&s, name, "b1", 0, 2);
+        heartbeat(&s, name);
+        vanish(name);
+    }
+}
+
+START_TEST(a_worker_that_was_gone_before_it_had_the_lease_proves_nothing)
+{
+    stand_alone();
+    worker_joins(&s, "w2", 2);
+    expect(&s, "w2", "LEASE b1 0+1 isolated");
+    vanish("w2");
+    worker_joins(&s, "w3", 2);
+    expect(&s, "w3", "LEASE b1 0+1 isolated"); /* the first attempt still */
+    worker_starts(&s, "w3", "b1", 0, 1);
+    heartbeat(&s, "w3");
+    vanish("w3");
+    worker_joins(&s, "w4", 2);
+    expect(&s, "w4", "LEASE b1 0+1 attempt=2 isolated"); /* a crash is no suspicion: the other */
+    expect(&s, "w4", "LEASE b1 1+1 isolated");           /* suspect may run there as well */
+}
+END_TEST
+
+START_TEST(a_task_that_is_too_quick_to_be_heard_of_is_charged_in_the_end)
+{
+    stand_alone();
+    for (int n = 2; n < 6; n++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "w%d", n);
+        worker_joins(&s, name, 2);
+        expect(&s, name, "LEASE b1 0+1 isolated");
+        vanish(name);
+    }
+    worker_joins(&s, "w6", 2);
+    expect(&s, "w6", "LEASE b1 0+1 attempt=2 isolated");
+    expect(&s, "w6", "LEASE b1 1+1 isolated");
 }
 END_TEST
 
@@ -209,6 +262,8 @@ int main(void)
     STORY(a_vanished_worker_charges_nobody);
     STORY(what_was_not_in_flight_is_not_suspected);
     STORY(the_task_that_kills_workers_is_found_by_halves_and_dies_alone);
+    STORY(a_worker_that_was_gone_before_it_had_the_lease_proves_nothing);
+    STORY(a_task_that_is_too_quick_to_be_heard_of_is_charged_in_the_end);
     STORY(only_the_culprit_of_many_is_charged);
     STORY(a_worker_holds_one_suspect_lease_at_a_time);
     STORY(a_suspect_that_finishes_elsewhere_is_cleared);
