@@ -334,6 +334,7 @@ bool broker_pause(struct sim *sim, uint64_t us)
     if (self->node.paused_until > sim->now)
         return false;
     self->node.paused_until = (sim->now + us) | 1;
+    sim_trouble(sim, self->node.paused_until);
     self->quiet_until = self->node.paused_until + sim->plan->options.limits.heartbeat_ms * SIM_MS;
     return true;
 }

@@ -105,6 +105,7 @@ void checker_broker_gets(struct sim *sim,
 
     count_gets(sim, peer, message, frames, count);
     window_gets(sim, peer, message);
+    vanish_gets(sim, peer, message);
     if (message->type == TRI_MESSAGE_RESULTS && count > 1)
         note_results(sim, &message->results, frames);
     else if (message->type == TRI_MESSAGE_PARTIAL
@@ -118,7 +119,16 @@ void checker_broker_gets(struct sim *sim,
 
 /* ---- what the broker says ------------------------------------------------------------------- */
 
-static void check_lease(struct sim *sim, const struct tri_msg_lease *lease)
+/* Attempts that may have been charged: those that were reported to have failed, and those of tasks
+ * that stood alone on a worker which vanished. */
+static uint64_t charges(const struct sim *sim, struct task *task, uint64_t generation)
+{
+    return vanish_count(sim, task) + (task->charged_generation == generation ? task->charged : 0u);
+}
+
+static void check_lease(struct sim *sim,
+                        const struct peer_id *peer,
+                        const struct tri_msg_lease *lease)
 {
     struct watch *watch = watch_find(sim, lease->number);
 
@@ -126,17 +136,17 @@ static void check_lease(struct sim *sim, const struct tri_msg_lease *lease)
         sim_fail(sim, "LEASE of batch %llu before it was accepted",
                  (unsigned long long)lease->number);
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
-        const struct task *task = watch_task(sim, watch, i);
+        struct task *task = watch_task(sim, watch, i);
 
         if (task->standing != STANDING_OPEN && lease->generation <= task->generation)
             sim_fail(sim, "LEASE of task %s/%llu, which has ended", watch->plan->name,
                      (unsigned long long)i);
-        if (lease->attempt > 1
-            && (task->charged + 1u < lease->attempt
-                || task->charged_generation != lease->generation))
+        if (lease->attempt > 1 + charges(sim, task, lease->generation))
             sim_fail(sim, "task %s/%llu is leased for attempt %llu, reported failed were %u",
                      watch->plan->name, (unsigned long long)i, (unsigned long long)lease->attempt,
                      task->charged);
+        if ((lease->flags & TRI_LEASE_ISOLATED) != 0 && lease->count == 1)
+            vanish_lends(sim, peer, task);
     }
 }
 
@@ -155,7 +165,7 @@ void checker_broker_sends(struct sim *sim,
     if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
         row_sends(sim, &message, frames, count);
     else if (message.type == TRI_MESSAGE_LEASE)
-        check_lease(sim, &message.lease);
+        check_lease(sim, peer, &message.lease);
 }
 
 /* ---- who runs what -------------------------------------------------------------------------- */
@@ -201,6 +211,7 @@ void checker_begin(struct sim *sim)
         watch->plan = &sim->plan->batches[i];
         watch->tasks = tri_alloc(watch->plan->count + 1, sizeof(*watch->tasks));
         watch->generation = 1;
+        watch->window_bytes = watch->plan->detached ? 0 : watch->plan->window_bytes;
         watch->hash = XXH3_createState();
         tri_assert(watch->hash != NULL);
         XXH3_128bits_reset(watch->hash);
@@ -223,6 +234,7 @@ void checker_end(struct sim *sim)
     readers_end(self);
     credit_end(self);
     tri_map_deinit(&self->numbers);
+    free(self->mates);
     free(self);
     sim->checker = NULL;
 }

@@ -163,16 +163,22 @@ static struct window *window_new(struct checker *self, const struct peer_id *pee
     return window;
 }
 
-static void attach(struct checker *self,
-                   const struct peer_id *peer,
-                   const struct tri_msg_attach *attach)
+static void attach(struct sim *sim, const struct peer_id *peer, const struct tri_msg_attach *attach)
 {
-    struct window *window = window_find(self, peer, attach->number);
+    struct checker *self = sim->checker;
+    const struct plan_batch *batch = plan_find(sim->plan, attach->batch);
+    uint64_t number = attach->number;
+    struct window *window;
 
+    if (number == 0 && batch != NULL)
+        number = checker_number(sim, batch);
+    if (watch_find(sim, number) != NULL)
+        watch_find(sim, number)->window_bytes = 0;
+    window = window_find(self, peer, number);
     if (window != NULL)
         window_free(self, window);
     window = window_new(self, peer, attach->window_bytes);
-    window->number = attach->number;
+    window->number = number;
 }
 
 static void land(struct checker *self, const struct peer_id *peer, const struct tri_msg_ack *ack)
@@ -198,7 +204,7 @@ void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_m
     if (message->type == TRI_MESSAGE_SUBMIT && message->submit.window_bytes != 0)
         window_new(self, peer, message->submit.window_bytes)->request = message->submit.request;
     else if (message->type == TRI_MESSAGE_ATTACH)
-        attach(self, peer, &message->attach);
+        attach(sim, peer, &message->attach);
     else if (message->type == TRI_MESSAGE_ACK)
         land(self, peer, &message->ack);
 }
@@ -218,8 +224,8 @@ static void answer(struct checker *self,
     }
 }
 
-/* A row may go beyond the window alone, or as the one that everything waits for, or when its room
- * was reserved under an earlier, larger window. */
+/* A row may go beyond the window alone, or as the one that everything waits for. (What was reserved
+ * under an earlier, larger window, or none, comes too; so only the first is watched.) */
 static void fly(struct sim *sim,
                 const struct peer_id *peer,
                 const struct tri_msg_row *row,
@@ -230,17 +236,15 @@ static void fly(struct sim *sim,
 
     if (window == NULL || watch == NULL)
         return;
-    if (window->bytes > watch->window_bytes_max)
-        watch->window_bytes_max = window->bytes;
     if (bytes > watch->row_bytes_max)
         watch->row_bytes_max = bytes;
     if (tri_map_put(&window->rows, row->row + 1, (void *)(uintptr_t)(bytes + 1)) != NULL)
         return;
     window->flying += bytes;
-    if (window->flying > watch->window_bytes_max + 2 * watch->row_bytes_max)
+    if (watch->window_bytes != 0 && window->flying > watch->window_bytes + 2 * watch->row_bytes_max)
         sim_fail(sim, "%llu bytes of rows of %s are on their way into a window of %llu",
                  (unsigned long long)window->flying, watch->plan->name,
-                 (unsigned long long)watch->window_bytes_max);
+                 (unsigned long long)watch->window_bytes);
 }
 
 void window_sends(struct sim *sim,

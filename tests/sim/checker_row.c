@@ -181,17 +181,18 @@ static void check_death(struct sim *sim,
                         const struct tri_rec_entry *entry)
 {
     const struct plan_batch *batch = watch->plan;
-    const struct task *task = &watch->tasks[index];
+    struct task *task = &watch->tasks[index];
     struct fate fate = plan_fate(batch, index);
     uint64_t planned = plan_outcome(batch, index, entry->attempts);
     bool may_be_early = watch->stopped || may_halt(sim, batch);
-    bool is_inflicted = entry->outcome == TRI_OUTCOME_CRASHED && task->blamed != 0;
+    bool may_be_blamed = task->blamed != 0 || vanish_count(sim, task) != 0;
+    bool is_inflicted = entry->outcome == TRI_OUTCOME_CRASHED && may_be_blamed;
 
     if (entry->outcome != planned && !is_inflicted)
         sim_fail(sim, "task %s/%llu ended as %s at attempt %llu, where it should be %s",
                  batch->name, (unsigned long long)index, tri_outcome_text(entry->outcome),
                  (unsigned long long)entry->attempts, tri_outcome_text(planned));
-    if (task->blamed == 0
+    if (!may_be_blamed
         && (may_be_early ? entry->attempts > fate.attempts : entry->attempts != fate.attempts))
         sim_fail(sim, "task %s/%llu died after %llu attempts, not %llu", batch->name,
                  (unsigned long long)index, (unsigned long long)entry->attempts,

@@ -17,11 +17,14 @@ struct task {
     uint8_t charged;            /* greatest attempt whose failure was reported */
     uint8_t charged_generation; /* ... in this generation */
     uint8_t blamed;             /* crashes that faults inflicted */
-    bool reported : 1;          /* a success has reached the broker, in any generation */
-    bool asked : 1;             /* somebody wanted it cancelled */
-    bool forbidden : 1;         /* cancelled before a success had reached the broker */
-    bool in_chunk : 1;          /* of the row at hand */
-    bool read : 1;              /* an application has it */
+    uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
+    uint16_t alone_with; /* 1 + the instance that has it alone now */
+    uint16_t alone_gaps; /* ... and how often that had been silent before */
+    bool reported : 1;   /* a success has reached the broker, in any generation */
+    bool asked : 1;      /* somebody wanted it cancelled */
+    bool forbidden : 1;  /* cancelled before a success had reached the broker */
+    bool in_chunk : 1;   /* of the row at hand */
+    bool read : 1;       /* an application has it */
 };
 
 struct row_seen {
@@ -42,8 +45,8 @@ struct watch {
     struct row_seen *rows;
     size_t row_count;
     uint64_t row_bytes_max;
-    uint64_t window_bytes_max;
-    XXH3_state_t *hash; /* over the first `hashed` values */
+    uint64_t window_bytes; /* of its submitter; 0: others came, with windows of their own */
+    XXH3_state_t *hash;    /* over the first `hashed` values */
     uint64_t hashed;
     uint64_t append_credit; /* as its client was told */
     uint64_t append_bytes;  /* as its client has sent */
@@ -68,6 +71,14 @@ struct request {
     struct watch *watch;
 };
 
+/* One life of a worker, and when the broker has heard of it. */
+struct mate {
+    uint8_t instance[16];
+    struct peer_id peer;
+    uint64_t heard;
+    uint16_t gaps; /* silences of a lease's time */
+};
+
 #define REQUESTS_KEPT 256
 
 struct checker {
@@ -75,6 +86,8 @@ struct checker {
     struct tri_map numbers; /* to struct watch */
     struct request requests[REQUESTS_KEPT];
     size_t request_count;
+    struct mate *mates;
+    size_t mate_count;
     struct tri_map leases[PLAN_WORKERS_MAX]; /* of a worker, to struct credit */
     uint64_t seqs[PLAN_WORKERS_MAX];
     struct tri_dlist_head windows;
@@ -83,6 +96,16 @@ struct checker {
 
 struct watch *watch_find(const struct sim *sim, uint64_t number);
 struct task *watch_task(const struct sim *sim, struct watch *watch, uint64_t index);
+
+/* ---- checker_vanish.c ----------------------------------------------------------------------- */
+
+void vanish_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
+/* A LEASE of one isolated task. */
+void vanish_lends(struct sim *sim, const struct peer_id *peer, struct task *task);
+
+/* Workers that have vanished with it so far while it was alone there. */
+uint64_t vanish_count(const struct sim *sim, struct task *task);
 
 /* ---- checker_count.c ------------------------------------------------------------------------ */
 

@@ -80,6 +80,7 @@ static bool pause(struct sim *sim, struct sim_node *node)
     if (node->paused_until > sim->now)
         return false;
     node->paused_until = (sim->now + while_us(sim)) | 1;
+    sim_trouble(sim, node->paused_until);
     return true;
 }
 

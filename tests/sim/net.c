@@ -293,6 +293,7 @@ void net_cut(struct sim *sim, struct net_socket *socket, uint64_t down_us)
 
     if (socket->down_until < sim->now + down_us)
         socket->down_until = sim->now + down_us;
+    sim_trouble(sim, socket->down_until);
     if (link == NULL || link->cut)
         return;
     link->cut = true;
@@ -321,6 +322,7 @@ void net_stall(struct sim *sim, struct net_socket *socket, uint64_t us, bool up,
 {
     if (socket->link == NULL)
         return;
+    sim_trouble(sim, sim->now + us);
     if (up)
         stall(sim, &socket->link->up, us);
     if (down)

@@ -50,6 +50,12 @@ bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *
     return true;
 }
 
+void sim_trouble(struct sim *sim, uint64_t until)
+{
+    if (sim->troubled_until < until)
+        sim->troubled_until = until;
+}
+
 /* ---- chance --------------------------------------------------------------------------------- */
 
 bool sim_chance(struct sim *sim, uint32_t ppm)

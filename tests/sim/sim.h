@@ -72,7 +72,8 @@ struct sim {
     struct tri_prng prng;
     struct tri_heap queue;
     struct sim_counts counts;
-    bool calm; /* faults have stopped */
+    bool calm;               /* faults have stopped */
+    uint64_t troubled_until; /* ... and until then the last of them goes on */
     struct plan *plan;
     struct net *net;
     struct broker *broker;
@@ -103,6 +104,9 @@ void sim_at_clock(struct sim *sim,
 /* True when `node` stands still: `timer` fires again when it goes on. Messages come before ticks:
  * the inbox before the clock. */
 bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *timer, bool tick);
+
+/* A fault goes on until then. */
+void sim_trouble(struct sim *sim, uint64_t until);
 
 /* ---- chance --------------------------------------------------------------------------------- */
 

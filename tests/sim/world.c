@@ -53,7 +53,7 @@ static void live(struct sim *sim, bool (*is_done)(const struct sim *), uint64_t 
         sim->now = node->key;
         if (sim->now > until) {
             client_tell(sim);
-            sim_fail(sim, "not everything has ended %.0f s after the last fault",
+            sim_fail(sim, "not everything has ended %.0f s after the last fault had begun",
                      (double)(sim->now - sim->plan->calm_at) / 1e6);
         }
         timer = tri_container_of(node, struct sim_timer, node);
@@ -79,7 +79,8 @@ void sim_run(uint64_t seed, bool trace, struct sim *sim)
     begin(sim, seed, trace);
     live(sim, is_read, sim->plan->end_at);
     client_forget_all(sim);
-    live(sim, client_all_over, sim->now + FORGET_US);
+    live(sim, client_all_over,
+         (sim->now > sim->troubled_until ? sim->now : sim->troubled_until) + FORGET_US);
     check_rest(sim);
     end(sim);
 }
