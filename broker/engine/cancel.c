@@ -27,6 +27,7 @@ static void report_some(struct engine *engine,
                         struct batch *batch,
                         const struct tri_rangeset *tasks)
 {
+    const struct row_origin origin = { .kind = TRI_ROW_ENTRIES };
     struct tri_rec_entries entries;
     struct tri_buffer list = { 0 };
     struct tri_buffer body = { 0 };
@@ -35,8 +36,7 @@ static void report_some(struct engine *engine,
     entries.entries = tri_list_of(&list, count);
     tri_record_encode(TRI_RECORD_ENTRIES, &entries, &body);
     tri_assert(!body.failed);
-    row_add(engine, batch, TRI_ROW_ENTRIES, (struct tri_bytes){ 0 }, tasks, tri_buffer_bytes(&body),
-            -1, false);
+    row_add(engine, batch, &origin, tasks, tri_buffer_bytes(&body), -1, false);
     tri_buffer_deinit(&list);
     tri_buffer_deinit(&body);
 }

@@ -110,13 +110,14 @@ static void add_entries_row(struct engine *engine,
                             struct tri_list list,
                             bool on_reserve)
 {
+    const struct row_origin origin = { TRI_ROW_ENTRIES, worker, TRI_MODEL_AUTO };
     struct tri_rec_entries entries = { list };
     struct tri_buffer body = { 0 };
 
     tri_record_encode(TRI_RECORD_ENTRIES, &entries, &body);
     tri_assert(!body.failed);
     batch_add_dead(engine, batch, tasks);
-    row_add(engine, batch, TRI_ROW_ENTRIES, worker, tasks, tri_buffer_bytes(&body), -1, on_reserve);
+    row_add(engine, batch, &origin, tasks, tri_buffer_bytes(&body), -1, on_reserve);
     tri_buffer_deinit(&body);
 }
 

@@ -179,6 +179,7 @@ static void take_results(struct engine *engine,
                          const struct tri_rec_result *head,
                          struct tri_bytes frame)
 {
+    const struct row_origin origin = { TRI_ROW_VALUES, tri_bytes_of(session->name), head->model };
     struct batch *batch = report->batch;
     struct tri_rangeset accepted = { 0 };
     uint64_t count;
@@ -192,8 +193,7 @@ static void take_results(struct engine *engine,
         batch->result_bytes += frame.size;
         batch->result_tasks += count;
         batch_add_done(engine, batch, &accepted);
-        row_add(engine, batch, TRI_ROW_VALUES, tri_bytes_of(session->name), &accepted, frame, 0,
-                take_reserve(report));
+        row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report));
     }
     if (count < head->count)
         out_trace(&engine->out, "result.stale batch=%llu worker=%s tasks=%llu",
@@ -250,6 +250,8 @@ static void take_partial(struct engine *engine,
                          const struct tri_msg_partial *partial,
                          struct tri_bytes frame)
 {
+    const struct row_origin origin = { TRI_ROW_PARTIAL, tri_bytes_of(session->name),
+                                       partial->model };
     struct batch *batch = report->batch;
     struct tri_rangeset accepted = { 0 };
     uint64_t count;
@@ -263,8 +265,7 @@ static void take_partial(struct engine *engine,
     batch->result_bytes += frame.size;
     batch->result_tasks += count;
     batch_add_done(engine, batch, &accepted);
-    row_add(engine, batch, TRI_ROW_PARTIAL, tri_bytes_of(session->name), &accepted, frame, 0,
-            take_reserve(report));
+    row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report));
     tri_rangeset_deinit(&accepted);
 }
 

@@ -73,8 +73,7 @@ static void keep_frame(struct row *row,
 
 static struct row *row_new(struct engine *engine,
                            const struct batch *batch,
-                           uint64_t kind,
-                           struct tri_bytes worker,
+                           const struct row_origin *origin,
                            const struct tri_rangeset *ranges)
 {
     struct tri_message message = { .type = TRI_MESSAGE_ROW };
@@ -86,8 +85,9 @@ static struct row *row_new(struct engine *engine,
     message.row.number = batch->number;
     message.row.generation = batch->generation;
     message.row.row = row->id;
-    message.row.kind = kind;
-    message.row.worker = worker;
+    message.row.kind = origin->kind;
+    message.row.worker = origin->worker;
+    message.row.model = origin->model;
     message.row.ranges = (struct tri_ranges){ pairs.data, count };
     tri_buffer_clear(&engine->scratch);
     keep_frame(row, &engine->scratch, &message);
@@ -98,14 +98,13 @@ static struct row *row_new(struct engine *engine,
 
 void row_add(struct engine *engine,
              struct batch *batch,
-             uint64_t kind,
-             struct tri_bytes worker,
+             const struct row_origin *origin,
              const struct tri_rangeset *ranges,
              struct tri_bytes payload,
              int frame,
              bool on_reserve)
 {
-    struct row *row = row_new(engine, batch, kind, worker, ranges);
+    struct row *row = row_new(engine, batch, origin, ranges);
     struct tri_bytes head = { row->frame, row->frame_size };
 
     row->bytes = payload.size;

@@ -28,6 +28,13 @@ struct row {
     struct tri_dlist_node reserve; /* batch->reserve_rows */
 };
 
+/* What a row is, and where it comes from. */
+struct row_origin {
+    enum tri_row_kind kind;
+    struct tri_bytes worker;
+    uint64_t model; /* of values and partials */
+};
+
 /* Pairs of ranges in one ROW (client_table.h). */
 #define ROW_RANGES_MAX 1048576
 
@@ -60,12 +67,11 @@ struct post {
 
 /* ---- row.c ---- */
 
-/* A new row of `kind`, whose payload is the event's frame number `frame`, or `payload` when that is
+/* A new row, whose payload is the event's frame number `frame`, or `payload` when that is
  * negative. It is sent to whom it can be. */
 void row_add(struct engine *engine,
              struct batch *batch,
-             uint64_t kind,
-             struct tri_bytes worker,
+             const struct row_origin *origin,
              const struct tri_rangeset *ranges,
              struct tri_bytes payload,
              int frame,

@@ -274,6 +274,12 @@ static enum tri_status open_entries(struct tri_row *row,
     return TRI_OK;
 }
 
+static void count_model(struct tri_follow *self, uint64_t model, uint64_t tasks)
+{
+    if (model < TRI_COUNT_OF(self->summary.model_counts))
+        self->summary.model_counts[model] += tasks;
+}
+
 static enum tri_status merge_partial(struct tri_follow *self,
                                      const struct tri_msg_row *message,
                                      struct tri_bytes frame,
@@ -296,6 +302,7 @@ static enum tri_status merge_partial(struct tri_follow *self,
         return tri_fail(error, TRI_MEMORY, "out of memory");
     if (status != TRI_OK && self->reduce_failure.status == TRI_OK)
         self->reduce_failure = local;
+    count_model(self, message->model, count_of(message->ranges));
     return TRI_OK;
 }
 
@@ -350,8 +357,8 @@ static enum tri_status receive_tasks(struct tri_follow *self,
         goto out;
     }
     keep_row(self, message, row, frame.size, token);
-    if (row->success && row->head.model < TRI_COUNT_OF(self->summary.model_counts))
-        self->summary.model_counts[row->head.model] += row->left;
+    if (row->success)
+        count_model(self, row->head.model, row->left);
     *taken = true;
     return TRI_OK;
 out:

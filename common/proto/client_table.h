@@ -99,7 +99,8 @@
     U(row, INT64_MAX)                 \
     U(kind, 2)                        \
     S(worker, 64)                     \
-    R(ranges, 1048576)
+    R(ranges, 1048576)                \
+    U(model, 4)
 #define TRI_MSG_ACK(U, I, S, B, R, L) \
     U(number, INT64_MAX)              \
     R(rows, 65536)

@@ -33,6 +33,16 @@ class Sum(Case):
         summary = json.loads(done.stdout)["summary"]
         self.assertEqual(summary["reduce"], 333338333350000)
         self.assertEqual((summary["tasks"], summary["ok"], summary["failed"]), (100000, 100000, 0))
+        self.assertEqual(sum(summary["models"].values()), 100000)
+
+    def test_the_summary_names_the_model_of_what_was_folded(self):
+        for model in ("serial", "process", "thread", "async"):
+            with self.subTest(model=model):
+                done = run("run", "--range", "1-5000", "--fn", "square", "--reduce", "sum",
+                           "--model", model, "--output", "json")
+                self.assertRan(done)
+                self.assertEqual(json.loads(done.stdout)["summary"]["models"], {model: 5000})
+                self.assertIn(f"; {model})", done.stderr.decode())
 
     def test_reducers(self):
         for op, want in [("count", "100"), ("sum", "5050"), ("min", "1"), ("max", "100"),

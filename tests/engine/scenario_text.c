@@ -107,6 +107,8 @@ static void add_row(struct scenario *s, struct line *line, const struct tri_msg_
     add_ranges(line, row->ranges);
     if (row->generation != 1)
         add(line, " generation=%llu", (unsigned long long)row->generation);
+    if (row->kind == TRI_ROW_PARTIAL)
+        add(line, " %s", tri_model_text(row->model));
 }
 
 static const char *state_name(uint64_t state)

@@ -155,7 +155,7 @@ START_TEST(a_partial_is_taken_whole_when_nothing_of_it_is_done)
     client_submits(&s, "c1", "b1", 4);
     expect(&s, "w1", "LEASE b1 0+4");
     worker_folds(&s, "w1", "b1", 0, 3);
-    expect(&s, "c1", "ROW b1 #0 partial 0+3");
+    expect(&s, "c1", "ROW b1 #0 partial 0+3 thread");
 }
 END_TEST
 

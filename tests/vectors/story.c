@@ -139,7 +139,8 @@ static void client_gathers(struct script *self)
                    .row = 0,
                    .kind = TRI_ROW_VALUES,
                    .worker = TEXT("node1"),
-                   .ranges = parts_range(self->maker, 0, 3) });
+                   .ranges = parts_range(self->maker, 0, 3),
+                   .model = TRI_MODEL_PROCESS });
     attach(self, parts_result(self->maker), 1);
     CLIENT_SAYS(ACK, ack, { .number = NUMBER, .rows = parts_range(self->maker, 0, 1) });
     TELLS_CLIENT(END, end,

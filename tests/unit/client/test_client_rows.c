@@ -681,6 +681,7 @@ static void broker_partial(struct story *s, uint64_t row, uint64_t first, uint64
     message.row.row = row;
     message.row.kind = TRI_ROW_PARTIAL;
     message.row.ranges = tri_ranges_of(&range, 1);
+    message.row.model = first == 0 ? TRI_MODEL_PROCESS : TRI_MODEL_ASYNC;
     body = tri_buffer_bytes(&partial);
     broker_says(s, &message, &body);
     tri_buffer_deinit(&partial);
@@ -707,6 +708,22 @@ START_TEST(partials_are_merged_once_each_and_acknowledged)
     tri_buffer_append(&json, "", 1);
     ck_assert_str_eq((const char *)json.data, "498501");
     tri_buffer_deinit(&json);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(partials_count_for_the_model_that_made_them_and_once)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_reduced(&s, "sum");
+    struct tri_batch_summary summary;
+
+    broker_partial(&s, 0, 0, 400);
+    broker_partial(&s, 0, 0, 400);
+    broker_partial(&s, 1, 400, 600);
+    tri_follow_summary(batch, &summary);
+    ck_assert_uint_eq(summary.model_counts[TRI_MODEL_PROCESS], 400);
+    ck_assert_uint_eq(summary.model_counts[TRI_MODEL_ASYNC], 600);
     story_end(&s);
 }
 END_TEST
@@ -921,6 +938,7 @@ int main(void)
     tcase_add_test(tcase, results_that_are_here_are_given_before_a_failure_is_told);
     tcase_add_test(tcase, a_row_that_cannot_be_read_fails_the_batch_and_not_the_session);
     tcase_add_test(tcase, partials_are_merged_once_each_and_acknowledged);
+    tcase_add_test(tcase, partials_count_for_the_model_that_made_them_and_once);
     tcase_add_test(tcase, a_batch_without_a_reducer_has_no_reduced_value);
     tcase_add_test(tcase, any_dealing_of_runs_to_rows_is_given_exactly_once_in_order);
     tcase_add_test(tcase, spoiled_rows_harm_nothing);
