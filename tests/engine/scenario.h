@@ -158,73 +158,6 @@ void peer_lost(struct scenario *s, const char *name);
 void peer_says_bye(struct scenario *s, const char *name);
 void heartbeat(struct scenario *s, const char *name);
 
-/* ---- clients ---- */
-
-void client_submits(struct scenario *s, const char *client, const char *batch, uint64_t count);
-void client_submits_with(struct scenario *s,
-                         const char *client,
-                         const char *batch,
-                         uint64_t count,
-                         uint64_t window_bytes,
-                         const struct scenario_spec *spec);
-
-/* An open batch of items; then items by position, all of `item_bytes`. */
-void client_opens(struct scenario *s, const char *client, const char *batch, uint64_t window_bytes);
-void client_opens_with(struct scenario *s,
-                       const char *client,
-                       const char *batch,
-                       uint64_t window_bytes,
-                       const struct scenario_spec *spec);
-void client_appends(struct scenario *s, const char *client, const char *batch, uint64_t count);
-void client_appends_at(struct scenario *s,
-                       const char *client,
-                       const char *batch,
-                       uint64_t first,
-                       uint64_t count,
-                       size_t item_bytes,
-                       char fill);
-void client_seals(struct scenario *s, const char *client, const char *batch);
-void client_attaches(
-    struct scenario *s, const char *client, const char *batch, bool owner, uint64_t window_bytes);
-void client_acks(struct scenario *s, const char *client, const char *batch, uint64_t row);
-void client_cancels(struct scenario *s, const char *client, const char *batch);
-void client_cancels_tasks(
-    struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count);
-void client_retries(struct scenario *s, const char *client, const char *batch);
-void client_forgets(struct scenario *s, const char *client, const char *batch);
-void client_asks(struct scenario *s, const char *client, struct tri_message *message);
-
-/* ---- workers: about tasks of leases that they have been given ---- */
-
-void worker_returns(
-    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
-
-/* The same with the size of each value and the wall time of each task. */
-void worker_returns_in(struct scenario *s,
-                       const char *worker,
-                       const char *batch,
-                       uint64_t first,
-                       uint64_t count,
-                       size_t value_bytes,
-                       uint64_t task_ns);
-void worker_returns_everything(struct scenario *s, const char *worker, uint64_t task_ns);
-void worker_folds(
-    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
-void worker_fails(struct scenario *s,
-                  const char *worker,
-                  const char *batch,
-                  uint64_t index,
-                  enum tri_outcome outcome);
-void worker_starts(
-    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
-void worker_releases(
-    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
-void worker_wants(
-    struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t bytes);
-
-/* The lease of the worker that task `index` was last given in, reported or not. */
-struct held *lease_of(struct scenario *s, const char *worker, const char *batch, uint64_t index);
-
 /* Any message, as it is. */
 void peer_sends(struct scenario *s,
                 const char *name,
@@ -232,32 +165,6 @@ void peer_sends(struct scenario *s,
                 const struct tri_bytes *frames,
                 size_t frame_count);
 void step(struct scenario *s, const struct event *event);
-
-/* ---- what must have been sent ---- */
-
-/* The next line to this peer. */
-void expect(struct scenario *s, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* It waited for durability (or not). */
-void expect_waiting(struct scenario *s, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void expect_prompt(struct scenario *s, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void expect_nothing_else(struct scenario *s);
-
-/* Drop what waits for this peer. */
-void ignore(struct scenario *s, const char *name);
-bool was_ever_sent(struct scenario *s, const char *name, const char *line);
-bool was_sent(struct scenario *s, const char *name, const char *start);
-
-/* Of what begins so and has been sent to this peer and not dropped. */
-enum haste haste_of(struct scenario *s, const char *name, const char *start);
-size_t sent_count(struct scenario *s, const char *name);
-const char *next_line(struct scenario *s, const char *name);
-void expect_trace(struct scenario *s, const char *part);
-void expect_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key);
-void expect_no_row(struct scenario *s, enum store_table table, const char *batch, uint64_t key);
 
 struct peer *peer_of(struct scenario *s, const char *name);
 struct scenario_batch *batch_of(struct scenario *s, const char *name);
@@ -269,5 +176,8 @@ void scenario_text(struct scenario *s,
                    const struct effect *effect,
                    char *text,
                    size_t size);
+
+#include "tests/engine/scenario_act.h"
+#include "tests/engine/scenario_expect.h"
 
 #endif

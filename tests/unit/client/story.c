@@ -477,3 +477,19 @@ uint64_t results_in_order(struct story *self, struct tri_follow *follow, uint64_
     story_perform(self);
     return count;
 }
+
+void expect_end(struct story *self, struct tri_follow *follow)
+{
+    struct tri_task_result result;
+
+    ck_assert_int_eq(tri_follow_next(follow, self->now, &result, &self->error), TRI_CLOSED);
+}
+
+void expect_ack(struct story *self, uint64_t first, uint64_t count)
+{
+    const struct tri_message *ack = expect_message(self, TRI_MESSAGE_ACK);
+
+    ck_assert_uint_eq(ack->ack.rows.count, 1);
+    ck_assert_uint_eq(tri_ranges_at(ack->ack.rows, 0).first, first);
+    ck_assert_uint_eq(tri_ranges_at(ack->ack.rows, 0).count, count);
+}

@@ -115,4 +115,10 @@ void connection_breaks(struct story *self);
  * their values. */
 uint64_t results_in_order(struct story *self, struct tri_follow *follow, uint64_t first);
 
+/* The batch has ended and everything of it was given. */
+void expect_end(struct story *self, struct tri_follow *follow);
+
+/* An ACK of exactly these rows is sent. */
+void expect_ack(struct story *self, uint64_t first, uint64_t count);
+
 #endif

@@ -1,0 +1,304 @@
+/* What a client acknowledges and when, and how a lost connection or another owner ends that. */
+#include "tests/unit/client/story.h"
+
+/* Rows 1 and 2 are here, task 0 is in none of them, and the broker has `done` of 9. */
+static struct tri_follow *begin_jam(struct story *s, bool owner, uint64_t done)
+{
+    struct tri_follow_options options = { .number = 7, .owner = owner, .window_bytes = 1000 };
+    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s->session, &options, s->now, &batch), TRI_OK);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    attached.attached.request = expect_message(s, TRI_MESSAGE_ATTACH)->attach.request;
+    attached.attached.number = 7;
+    attached.attached.count = 9;
+    attached.attached.state = TRI_BATCH_RUNNING;
+    attached.attached.spec = tri_buffer_bytes(&bytes);
+    broker_says(s, &attached, NULL);
+    tri_buffer_deinit(&bytes);
+    broker_run(s, 7, 1, 1, 3);
+    broker_run(s, 7, 2, 4, 2);
+    progress.progress.number = 7;
+    progress.progress.count = 9;
+    progress.progress.done = done;
+    broker_says(s, &progress, NULL);
+    ck_assert_int_eq(tri_follow_next(batch, s->now, &result, &s->error), TRI_EMPTY);
+    return batch;
+}
+
+START_TEST(a_reader_makes_room_for_the_row_that_it_needs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, false, 6);
+    const struct tri_message *attach;
+
+    ck_assert_uint_le(tri_session_deadline(s.session), s.now + 200);
+    time_passes_ms(&s, 200);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(attach->attach.window_bytes, 1000);
+    ck_assert_uint_eq(attach->attach.have.count, 1);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).first, 1);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, 2);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_slow_task_is_waited_for)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, true, 5);
+
+    time_passes_ms(&s, 500);
+    expect_nothing(&s);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, true, 6);
+    const struct tri_message *attach;
+
+    time_passes_ms(&s, 200);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(attach->attach.window_bytes, 2000);
+    ck_assert_uint_eq(attach->attach.have.count, 0);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 100, false);
+    struct tri_task_result result;
+
+    broker_run(&s, 7, 0, 0, 2);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    time_passes_ms(&s, 500);
+    expect_nothing(&s); /* given, not yet consumed */
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    expect_nothing(&s);
+    ck_assert_uint_eq(tri_session_deadline(s.session), s.now + TRI_ACK_DELAY_MS);
+    time_passes_ms(&s, TRI_ACK_DELAY_MS);
+    expect_ack(&s, 0, 1);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(acknowledgements_are_gathered_up_to_a_quarter_of_the_window)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 1000000, false);
+
+    /* rows of 50 to 65 KB in a window of 1 MiB */
+    for (uint64_t row = 0; row < 5; row++) {
+        expect_nothing(&s);
+        broker_run(&s, 7, row, row * 7000, 7000);
+        ck_assert_uint_eq(results_in_order(&s, batch, row * 7000), 7000);
+    }
+    expect_ack(&s, 0, 5);
+    broker_ends(&s, 7, 35000, 35000);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(the_end_is_acknowledged_at_once)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 5, false);
+
+    broker_run(&s, 7, 0, 0, 5);
+    broker_ends(&s, 7, 5, 5);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 5);
+    expect_ack(&s, 0, 1);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(closing_a_batch_acknowledges_what_was_consumed)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+
+    broker_run(&s, 7, 0, 0, 5);
+    broker_run(&s, 7, 1, 5, 5);
+    broker_run(&s, 7, 2, 20, 5);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 10);
+    expect_nothing(&s);
+    tri_follow_finish(batch, s.now);
+    expect_ack(&s, 0, 2);
+    tri_follow_close(&batch);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+    const struct tri_message *attach;
+
+    broker_run(&s, 7, 0, 0, 5);
+    ck_assert_uint_eq(s.kept, 1);
+    tri_follow_close(&batch);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    ck_assert_uint_eq(s.kept, 0);
+    ck_assert_uint_eq(attach->attach.batch.size, 16);
+    ck_assert_uint_eq(attach->attach.owner, 0);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, INT64_MAX);
+    broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
+    broker_run(&s, 7, 1, 5, 5);
+    broker_ends(&s, 7, 50, 50);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_ended_is_closed_without_a_word)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+
+    broker_ends(&s, 7, 50, 0);
+    tri_follow_close(&batch);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_another_client_took_over_fails_here)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+    const struct tri_message *attach;
+
+    connection_breaks(&s);
+    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
+    broker_answers_error(&s, attach->attach.request, TRI_STALE, 0);
+    ck_assert_int_eq(tri_follow_state(batch, &s.error), TRI_STALE);
+    story_end(&s);
+}
+END_TEST
+
+/* ---- losing the broker ---------------------------------------------------------------------- */
+
+/* After each number of results: everything not consumed comes again and is given once. */
+START_TEST(a_lost_connection_repeats_and_loses_no_result)
+{
+    for (uint64_t taken = 0; taken <= 20; taken++) {
+        struct story s = story_up();
+        struct tri_follow *batch = batch_range(&s, 30, false);
+        struct tri_task_result result;
+        const struct tri_message *attach;
+        uint64_t consumed_rows = taken >= 1 ? (taken - 1) / 5 : 0;
+
+        for (uint64_t row = 0; row < 4; row++)
+            broker_run(&s, 7, row, row * 5, 5);
+        for (uint64_t i = 0; i < taken; i++)
+            ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        connection_breaks(&s);
+        attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+        ck_assert_uint_eq(attach->attach.have.count, consumed_rows != 0);
+        if (consumed_rows != 0)
+            ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, consumed_rows);
+        broker_attached(&s, attach->attach.request, 7, 30, NULL, 0);
+        if (consumed_rows != 0)
+            expect_ack(&s, 0, consumed_rows); /* the first time may be lost */
+        for (uint64_t row = consumed_rows; row < 6; row++)
+            broker_run(&s, 7, row, row * 5, 5);
+        ck_assert_uint_eq(results_in_order(&s, batch, taken), 30 - taken);
+        broker_ends(&s, 7, 30, 30);
+        expect_end(&s, batch);
+        story_end(&s);
+    }
+}
+END_TEST
+
+START_TEST(a_repeated_row_that_was_consumed_is_acknowledged_again)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+
+    broker_run(&s, 7, 0, 0, 5);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 5);
+    time_passes_ms(&s, TRI_ACK_DELAY_MS);
+    expect_ack(&s, 0, 1);
+    broker_run(&s, 7, 0, 0, 5);
+    time_passes_ms(&s, TRI_ACK_DELAY_MS);
+    expect_ack(&s, 0, 1);
+    ck_assert_uint_eq(results_in_order(&s, batch, 5), 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(results_that_are_here_are_given_before_a_failure_is_told)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+    struct tri_task_result result;
+
+    broker_run(&s, 7, 0, 0, 2);
+    connection_breaks(&s);
+    broker_answers_error(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, TRI_NOTFOUND,
+                         0);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_NOTFOUND);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_row_that_cannot_be_read_fails_the_batch_and_not_the_session)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+    struct tri_message row = { .type = TRI_MESSAGE_ROW };
+    struct tri_bytes body = tri_bytes_of("no chunk");
+
+    row.row.number = 7;
+    broker_says(&s, &row, &body);
+    ck_assert_int_eq(tri_follow_state(batch, &s.error), TRI_INVALID);
+    ck_assert_int_eq(tri_session_link(s.session), TRI_LINK_UP);
+    story_end(&s);
+}
+END_TEST
+int main(void)
+{
+    TCase *tcase = tcase_create("window");
+
+    tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
+    tcase_add_test(tcase, a_slow_task_is_waited_for);
+    tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
+    tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
+    tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
+    tcase_add_test(tcase, the_end_is_acknowledged_at_once);
+    tcase_add_test(tcase, closing_a_batch_acknowledges_what_was_consumed);
+    tcase_add_test(tcase, closing_a_batch_that_goes_on_gives_up_its_ownership);
+    tcase_add_test(tcase, a_batch_that_ended_is_closed_without_a_word);
+    tcase_add_test(tcase, a_batch_that_another_client_took_over_fails_here);
+    tcase_add_test(tcase, a_lost_connection_repeats_and_loses_no_result);
+    tcase_add_test(tcase, a_repeated_row_that_was_consumed_is_acknowledged_again);
+    tcase_add_test(tcase, results_that_are_here_are_given_before_a_failure_is_told);
+    tcase_add_test(tcase, a_row_that_cannot_be_read_fails_the_batch_and_not_the_session);
+    return unit_run("client window", tcase);
+}
