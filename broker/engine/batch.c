@@ -123,6 +123,7 @@ void batch_free(struct engine *engine, struct batch *self)
         post_destroy(engine,
                      tri_container_of(tri_dlist_first(&self->attachments), struct post, of_batch));
     free_berths(engine, self);
+    service_free_all(self);
     unlink_everywhere(engine, self);
     class_leave(engine, self->class, self);
     free_pools(engine, self);

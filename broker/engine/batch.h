@@ -20,6 +20,7 @@ struct session;
 struct class;
 struct flow;
 struct stock;
+struct service;
 
 struct principal {
     uint64_t id;
@@ -130,6 +131,8 @@ struct batch {
     bool gained;
     struct tri_dlist_node seeking;
     uint64_t seek_left;
+    struct service *services;       /* of workers that have left it (service.h) */
+    uint64_t more_services;         /* beyond SERVICES_MAX */
     struct tri_dlist_node draining; /* class->draining */
     struct tri_dlist_node starved;
     struct tri_dlist_node ended;

@@ -242,6 +242,7 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell)
     if (self->state == BERTH_REFUSED)
         batch->refusals--;
     set_state(self, BERTH_GONE);
+    service_take(batch, self);
     set_width(engine, self, 0);
     tri_assert(self->used == 0 && self->queue_ns == 0);
     if (tell) {

@@ -76,6 +76,30 @@ static void explain_berth(const struct berth *berth, struct lines *lines)
     add(lines, text);
 }
 
+static void explain_service(const struct service *service, struct lines *lines)
+{
+    char text[1200];
+
+    snprintf(text, sizeof(text), "worker %s: had %llu oars (%s), ran %llu tasks%s%.508s",
+             service->worker, (unsigned long long)service->width, tri_model_text(service->model),
+             (unsigned long long)service->tasks_done, service->reason != NULL ? "; it said: " : "",
+             service->reason != NULL ? service->reason : "");
+    add(lines, text);
+}
+
+static void explain_services(const struct batch *batch, struct lines *lines)
+{
+    char text[100];
+
+    for (const struct service *service = batch->services; service != NULL; service = service->next)
+        explain_service(service, lines);
+    if (batch->more_services == 0)
+        return;
+    snprintf(text, sizeof(text), "workers that came and went beside these: %llu",
+             (unsigned long long)batch->more_services);
+    add(lines, text);
+}
+
 static void explain_stranger(const struct batch *batch,
                              const struct worker *worker,
                              struct lines *lines)
@@ -106,6 +130,7 @@ void on_explain(struct engine *engine,
         return;
     tri_buffer_clear(&engine->scratch);
     explain_batch(engine, batch, &lines);
+    explain_services(batch, &lines);
     tri_dlist_foreach(&engine->workers, node)
     {
         const struct worker *worker = tri_container_of(node, struct worker, node);

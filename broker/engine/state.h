@@ -21,6 +21,7 @@
 #include "broker/engine/lease.h"
 #include "broker/engine/out.h"
 #include "broker/engine/row.h"
+#include "broker/engine/service.h"
 #include "broker/engine/session.h"
 #include "broker/engine/stock.h"
 #include "broker/engine/stored.h"

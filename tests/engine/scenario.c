@@ -495,7 +495,8 @@ static void send_oars(
     message.oars.width = width;
     message.oars.model = TRI_MODEL_PROCESS;
     message.oars.status = status;
-    message.oars.reason = tri_bytes_of(status == TRI_OK ? "" : "commands are off here");
+    message.oars.reason =
+        tri_bytes_of(status == TRI_OK ? "processes suit it" : "commands are off here");
     peer_sends(s, name, &message, NULL, 0);
 }
 

@@ -121,6 +121,51 @@ START_TEST(explain_says_what_a_worker_refused)
 }
 END_TEST
 
+START_TEST(explain_of_an_ended_batch_says_what_its_workers_chose_and_why)
+{
+    const char *text;
+
+    client_joins(&s, "c1");
+    worker_hesitates(&s, "w1");
+    worker_hesitates(&s, "w2");
+    client_submits(&s, "c1", "b1", 4);
+    ignore(&s, "w1");
+    ignore(&s, "w2");
+    worker_refuses(&s, "w2", "b1", TRI_DENIED);
+    worker_mans(&s, "w1", "b1", 2);
+    worker_returns_everything(&s, "w1", 1000);
+    ck_assert(was_ever_sent(&s, "c1", "END b1 done done=4 dead=0 cancelled=0 rows=2"));
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    peer_says_bye(&s, "w1");
+    text = explain("b1");
+    ck_assert_ptr_nonnull(strstr(text, "batch 1: done"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "worker w1: had 2 oars (process), ran 4 tasks; it said: processes suit it"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "worker w2: had 0 oars (auto), ran 0 tasks; it said: commands are off here"));
+}
+END_TEST
+
+START_TEST(explain_remembers_a_few_workers_and_counts_the_rest)
+{
+    char name[16];
+
+    client_joins(&s, "c1");
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "w%d", i);
+        worker_joins(&s, name, 1);
+    }
+    client_submits(&s, "c1", "b1", 20);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "w%d", i);
+        worker_returns_everything(&s, name, 1000);
+    }
+    ignore(&s, "c1");
+    ck_assert_ptr_nonnull(strstr(explain("b1"), "workers that came and went beside these: 12"));
+}
+END_TEST
+
 START_TEST(explain_says_when_the_window_is_full)
 {
     struct scenario_spec spec = { 0 };
@@ -165,6 +210,8 @@ int main(void)
     STORY(workers_are_listed_with_what_they_hold);
     STORY(explain_says_why_a_batch_is_where_it_is);
     STORY(explain_says_what_a_worker_refused);
+    STORY(explain_of_an_ended_batch_says_what_its_workers_chose_and_why);
+    STORY(explain_remembers_a_few_workers_and_counts_the_rest);
     STORY(explain_says_when_the_window_is_full);
     STORY(every_request_about_an_unknown_batch_is_answered_notfound);
     return story_run("engine/admin", tcase);
