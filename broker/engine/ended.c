@@ -21,6 +21,8 @@ struct verdict {
     uint64_t wall_us;
     uint64_t cpu_us;
     uint64_t model;
+    uint64_t timed_count; /* those that ran to their own end, and how long together */
+    uint64_t timed_ns;
 };
 
 static void verdict_init(struct engine *engine, struct verdict *self, const struct grade *grade)
@@ -58,6 +60,17 @@ static bool is_final(const struct batch *batch,
     if (entry->outcome == TRI_OUTCOME_CRASHED)
         return verdict->after_crash.crashes >= batch->crash_limit;
     return verdict->after_failure.failures > batch->retries;
+}
+
+/* A failure takes as long as a success would, for all that is known: without it leases of a batch
+ * that only fails would never grow. A timeout or a crash says nothing of the others. Times are in
+ * whole microseconds, so half of one is missing on the average. */
+static void time_it(struct verdict *verdict, const struct tri_rec_entry *entry)
+{
+    if (entry->outcome != TRI_OUTCOME_FAILED && entry->outcome != TRI_OUTCOME_TOO_LARGE)
+        return;
+    verdict->timed_count++;
+    verdict->timed_ns += entry->wall_us * 1000 + 500;
 }
 
 static void judge(struct engine *engine,
@@ -99,6 +112,7 @@ static void read_entries(struct engine *engine,
         verdict->wall_us += entry.wall_us;
         verdict->cpu_us += entry.cpu_us;
         verdict->model = entry.model;
+        time_it(verdict, &entry);
         judge(engine, lease->batch, verdict, &entry);
     }
 }
@@ -163,6 +177,7 @@ static void carry_out(struct engine *engine,
     }
     report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
                    verdict->model);
+    report_measure(session, batch, verdict->timed_count, verdict->timed_ns);
     batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
     delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);
     delay_new(engine, batch, &lease->grade, &verdict->given_back,

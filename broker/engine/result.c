@@ -43,6 +43,14 @@ static void measure(struct berth *berth, uint64_t tasks, uint64_t wall_ns)
     berth->batch->task_ns = berth->task_ns;
 }
 
+void report_measure(struct session *session, struct batch *batch, uint64_t tasks, uint64_t wall_ns)
+{
+    struct berth *berth = berth_find(session->worker, batch);
+
+    if (berth != NULL && tasks != 0)
+        measure(berth, tasks, wall_ns);
+}
+
 void report_account(struct engine *engine,
                     struct session *session,
                     struct batch *batch,

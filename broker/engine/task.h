@@ -100,6 +100,9 @@ bool report_is_next(struct engine *engine, struct session *session, uint64_t seq
 /* Tell the worker that every report up to the last is durable. */
 void report_take(struct engine *engine, struct session *session, uint64_t seq);
 
+/* Tasks that took so long together: what leases of the batch are sized by. */
+void report_measure(struct session *session, struct batch *batch, uint64_t tasks, uint64_t wall_ns);
+
 /* Results from this worker count for the batch: wall and CPU time, and that it took part. */
 void report_account(struct engine *engine,
                     struct session *session,

@@ -382,35 +382,58 @@ void worker_folds(
     tri_buffer_deinit(&frame);
 }
 
+static void end_tasks(struct scenario *s,
+                      const char *worker,
+                      const char *batch,
+                      struct tri_range tasks,
+                      enum tri_outcome outcome,
+                      uint64_t task_us)
+{
+    struct peer *peer = peer_of(s, worker);
+    struct held *held = lease_of(s, worker, batch, tasks.first);
+    struct tri_message message = { .type = TRI_MESSAGE_ENDED };
+    struct tri_buffer list = { 0 };
+
+    for (uint64_t i = 0; i < tasks.count; i++) {
+        struct tri_rec_entry entry = {
+            .index = tasks.first + i,
+            .outcome = outcome,
+            .attempts = held->attempt,
+            .error = tri_bytes_of("it went wrong"),
+            .wall_us = task_us,
+            .model = TRI_MODEL_THREAD,
+        };
+
+        tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
+    }
+    message.ended.seq = ++peer->seq;
+    message.ended.lease = held->lease;
+    message.ended.number = held->number;
+    message.ended.generation = held->generation;
+    message.ended.entries = tri_list_of(&list, tasks.count);
+    tri_rangeset_remove(&held->undone, tasks.first, tasks.count);
+    tri_rangeset_remove(&held->started, tasks.first, tasks.count);
+    report(s, peer, &message, NULL);
+    tri_buffer_deinit(&list);
+}
+
 void worker_fails(struct scenario *s,
                   const char *worker,
                   const char *batch,
                   uint64_t index,
                   enum tri_outcome outcome)
 {
-    struct peer *peer = peer_of(s, worker);
-    struct held *held = lease_of(s, worker, batch, index);
-    struct tri_message message = { .type = TRI_MESSAGE_ENDED };
-    struct tri_rec_entry entry = {
-        .index = index,
-        .outcome = outcome,
-        .attempts = held->attempt,
-        .error = tri_bytes_of("it went wrong"),
-        .wall_us = 1000000,
-        .model = TRI_MODEL_THREAD,
-    };
-    struct tri_buffer list = { 0 };
+    end_tasks(s, worker, batch, (struct tri_range){ index, 1 }, outcome, 1000000);
+}
 
-    tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
-    message.ended.seq = ++peer->seq;
-    message.ended.lease = held->lease;
-    message.ended.number = held->number;
-    message.ended.generation = held->generation;
-    message.ended.entries = tri_list_of(&list, 1);
-    tri_rangeset_remove(&held->undone, index, 1);
-    tri_rangeset_remove(&held->started, index, 1);
-    report(s, peer, &message, NULL);
-    tri_buffer_deinit(&list);
+void worker_fails_many(struct scenario *s,
+                       const char *worker,
+                       const char *batch,
+                       uint64_t first,
+                       uint64_t count,
+                       uint64_t task_us)
+{
+    end_tasks(s, worker, batch, (struct tri_range){ first, count }, TRI_OUTCOME_FAILED, task_us);
 }
 
 void worker_starts(

@@ -62,6 +62,13 @@ void worker_fails(struct scenario *s,
                   const char *batch,
                   uint64_t index,
                   enum tri_outcome outcome);
+/* One report of tasks that failed by themselves, after `task_us` each. */
+void worker_fails_many(struct scenario *s,
+                       const char *worker,
+                       const char *batch,
+                       uint64_t first,
+                       uint64_t count,
+                       uint64_t task_us);
 void worker_starts(
     struct scenario *s, const char *worker, const char *batch, uint64_t first, uint64_t count);
 void worker_releases(

@@ -256,26 +256,42 @@ END_TEST
 START_TEST(tasks_of_one_report_that_fail_together_are_tried_again_together)
 {
     struct scenario_spec spec = { .retries = 1 };
-    struct tri_buffer list = { 0 };
-    struct tri_message message = { .type = TRI_MESSAGE_ENDED };
 
     batch_with(&spec, 4);
-    for (uint64_t i = 0; i < 4; i++) {
-        struct tri_rec_entry entry = { .index = i, .outcome = TRI_OUTCOME_FAILED, .attempts = 1 };
-
-        tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
-    }
-    message.ended.seq = ++peer_of(&s, "w1")->seq;
-    message.ended.lease = lease_of(&s, "w1", "b1", 0)->lease;
-    message.ended.number = 1;
-    message.ended.generation = 1;
-    message.ended.entries = tri_list_of(&list, 4);
-    client_asks(&s, "w1", &message);
-    expect(&s, "w1", "RESULTS_OK 1");
-    worker_loses_leases(&s, "w1");
+    worker_fails_many(&s, "w1", "b1", 0, 4, 1000000);
     time_passes_ms(&s, 200);
     expect(&s, "w1", "LEASE b1 0+4 attempt=2");
-    tri_buffer_deinit(&list);
+}
+END_TEST
+
+START_TEST(leases_of_tasks_that_fail_fast_double_like_others)
+{
+    client_and_worker(&s, 2);
+    client_submits(&s, "c1", "b1", 100000);
+    expect(&s, "w1", "LEASE b1 0+2");
+    expect(&s, "w1", "LEASE b1 2+2");
+    worker_fails_many(&s, "w1", "b1", 0, 2, 1000);
+    expect(&s, "c1", "ROW b1 #0 entries 0+2");
+    expect(&s, "w1", "LEASE b1 4+4");
+    expect(&s, "w1", "LEASE b1 8+8");
+    expect(&s, "w1", "LEASE b1 16+16");
+    expect(&s, "w1", "LEASE b1 32+32");
+    expect(&s, "w1", "LEASE b1 64+64");
+}
+END_TEST
+
+START_TEST(a_timeout_or_a_crash_does_not_say_how_long_tasks_take)
+{
+    client_and_worker(&s, 2);
+    client_submits(&s, "c1", "b1", 100000);
+    ignore(&s, "w1");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_TIMEOUT);
+    expect(&s, "c1", "ROW b1 #0 entries 0+1");
+    ignore(&s, "w1");
+    worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_CRASHED);
+    ck_assert(!was_ever_sent(&s, "w1", "LEASE b1 4+4"));
+    ignore(&s, "w1");
+    ignore(&s, "c1");
 }
 END_TEST
 
@@ -298,5 +314,7 @@ int main(void)
     STORY(a_dead_task_is_shown_with_its_history);
     STORY(history_beyond_its_limit_is_in_the_store_only);
     STORY(tasks_of_one_report_that_fail_together_are_tried_again_together);
+    STORY(leases_of_tasks_that_fail_fast_double_like_others);
+    STORY(a_timeout_or_a_crash_does_not_say_how_long_tasks_take);
     return story_run("engine/retry", tcase);
 }

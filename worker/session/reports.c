@@ -284,6 +284,8 @@ static void on_ended(struct session *self, struct slice *slice, const struct tri
     struct tri_list entries = given->ended.entries;
     struct tri_rec_entry entry;
     uint64_t finished = 0;
+    uint64_t timed = 0;
+    uint64_t wall_ns = 0;
 
     while (tri_list_next(&entries, TRI_RECORD_ENTRY, &entry)) {
         const struct tri_range range = { entry.index, 1 };
@@ -293,9 +295,14 @@ static void on_ended(struct session *self, struct slice *slice, const struct tri
             return;
         }
         finished += finish_range(slice, range);
+        if (entry.outcome == TRI_OUTCOME_FAILED || entry.outcome == TRI_OUTCOME_TOO_LARGE) {
+            timed++;
+            wall_ns += entry.wall_us * 1000 + 500; /* whole microseconds: half of one is missing */
+        }
     }
     if (finished == 0)
         return;
+    batches_measure(lease->batch, timed, wall_ns);
     message.ended.lease = lease->id;
     message.ended.number = lease->batch->number;
     message.ended.generation = lease->generation;
