@@ -16,7 +16,7 @@
  * Memory:  `put` takes its payload (a zmq_msg_t is moved out of); `read` gives one.
  * Errors:  TRI_STORE when the store can no longer be trusted: stop then, for good. It is never
  *          tried again: after a failed sync nobody knows what the disk holds.
- * Limits:  batch and key below 2^63; a payload below 2^31 - 64 Ki bytes.
+ * Limits:  batch and key below 2^60; a payload of 1 GiB.
  */
 #ifndef STORE_H
 #define STORE_H

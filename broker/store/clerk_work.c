@@ -1,0 +1,361 @@
+/* clerk_work.c - the clerk's own side: what its thread does, and when. */
+#include "broker/store/clerk.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Nothing to do for this long: time for upkeep. */
+#define IDLE_MS 200
+
+/* A disk without room, or without room for the reserve, is looked at this often. */
+#define FULL_MS 200
+#define RESERVE_MS 1000
+#define NEVER UINT64_MAX
+
+/* Loads between two transactions, at most: both have somebody who waits. */
+#define LOADS_MAX 64
+
+/* What is given back in one go, so that a write that comes waits for no more than this. */
+#define SHRINK_BYTES (UINT64_C(64) * DATABASE_PAGE_BYTES)
+
+/* Free space of the file is for the next rows; more than this part of it, and more than this much,
+ * is given back. */
+#define FREE_PART 4
+#define FREE_BYTES_MIN (UINT64_C(4) << 20)
+
+/* On a small disk the log is folded before it takes more than this part. */
+#define LOG_DISK_PART 16
+
+/* ---- news ----------------------------------------------------------------------------------- */
+
+static void tell(struct clerk *self)
+{
+    const uint64_t one = 1;
+
+    if (self->has_news)
+        return;
+    self->has_news = true;
+    /* Nobody waits for a counter to have room: it is at 1 at most. */
+    if (write(self->event_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        self->has_news = true;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* The log takes its share of a small disk only; a page at least is always allowed. */
+static uint64_t log_bytes_max(const struct clerk *self, struct disk disk)
+{
+    uint64_t part = disk.bytes / LOG_DISK_PART;
+
+    return part < self->log_bytes_max ? part : self->log_bytes_max;
+}
+
+/* Free space, without what folding the log and filling it again will take. */
+static uint64_t room_bytes(const struct clerk *self, struct database_stats stats, struct disk disk)
+{
+    uint64_t taken = stats.log_bytes + minus(log_bytes_max(self, disk), stats.log_file_bytes);
+
+    if (self->reserve.bytes != 0 && !self->reserve.is_held)
+        return 0;
+    return disk.free_bytes == UINT64_MAX ? UINT64_MAX
+                                         : minus(disk.free_bytes + stats.free_bytes, taken);
+}
+
+void clerk_examine(struct clerk *self, struct clerk_news *news)
+{
+    struct database_stats stats = database_stats(self->database);
+
+    news->rows = stats.rows;
+    news->payload_bytes = stats.payload_bytes;
+    news->disk_bytes =
+        stats.file_bytes + stats.log_file_bytes + (self->reserve.is_held ? self->reserve.bytes : 0);
+    news->room_bytes = room_bytes(self, stats, reserve_disk(&self->reserve));
+}
+
+static void publish(struct clerk *self, enum tri_status status, const struct tri_error *error)
+{
+    struct clerk_news seen = { 0 };
+
+    clerk_examine(self, &seen);
+    pthread_mutex_lock(&self->lock);
+    if (status == TRI_STORE) {
+        self->news.status = TRI_STORE;
+        self->news.error = *error;
+    }
+    if (status == TRI_OK && self->job.ticket > self->news.durable)
+        self->news.durable = self->job.ticket;
+    self->news.rows = seen.rows;
+    self->news.payload_bytes = seen.payload_bytes;
+    self->news.disk_bytes = seen.disk_bytes;
+    self->news.is_full = status == TRI_NO_SPACE;
+    self->news.room_bytes = status == TRI_NO_SPACE ? 0 : seen.room_bytes;
+    if (status == TRI_OK)
+        self->writing_bytes = 0;
+    tell(self);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* ---- loads ---------------------------------------------------------------------------------- */
+
+static enum tri_status load_one(struct clerk *self, struct load *load, struct tri_error *error)
+{
+    load->status = database_load(self->database, load->key, &load->payload, error);
+    if (load->status == TRI_STORE)
+        return TRI_STORE;
+    if (load->status == TRI_INVALID)
+        load->status = TRI_STORE;
+    return TRI_OK;
+}
+
+static enum tri_status load_all(struct clerk *self,
+                                struct tri_dlist_head *wanted,
+                                struct tri_error *error)
+{
+    struct tri_dlist_head done;
+    struct tri_dlist_node *node;
+    enum tri_status status = TRI_OK;
+
+    tri_dlist_init(&done);
+    while (status == TRI_OK && (node = tri_dlist_pop_front(wanted)) != NULL) {
+        status = load_one(self, tri_container_of(node, struct load, node), error);
+        tri_dlist_push_back(&done, node);
+    }
+    if (tri_dlist_is_empty(&done))
+        return TRI_OK;
+    pthread_mutex_lock(&self->lock);
+    while ((node = tri_dlist_pop_front(&done)) != NULL)
+        tri_dlist_push_back(&self->loaded, node);
+    while ((node = tri_dlist_pop_front(wanted)) != NULL)
+        tri_dlist_push_back(&self->wanted, node);
+    tell(self);
+    pthread_mutex_unlock(&self->lock);
+    return status;
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+/* Until somebody has something to do, or that much has passed. The lock is held. */
+static bool wait_ms(struct clerk *self, uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_cond_timedwait(&self->wake, &self->lock, &until) != ETIMEDOUT;
+}
+
+static bool has_work(const struct clerk *self)
+{
+    return self->sealed.ticket != 0 || !tri_dlist_is_empty(&self->wanted);
+}
+
+/* The lock is held. */
+static void take_sealed(struct clerk *self)
+{
+    writes_join(&self->job, &self->sealed);
+    self->writing_bytes = self->job.bytes;
+    self->generation++;
+}
+
+/* ---- write ---------------------------------------------------------------------------------- */
+
+/* Without room: first what is folded leaves the log to be used again, then the reserve goes. */
+static enum tri_status find_room(struct clerk *self, struct tri_error *error)
+{
+    enum tri_status status;
+
+    if (database_stats(self->database).log_bytes > 0) {
+        status = database_fold(self->database, error);
+        if (status != TRI_NO_SPACE)
+            return status;
+    }
+    return reserve_spend(&self->reserve) ? TRI_OK : TRI_NO_SPACE;
+}
+
+/* There is none: sleep, unless the store is closed. The job grows by what is sealed meanwhile. */
+static bool wait_for_room(struct clerk *self)
+{
+    bool goes_on;
+
+    pthread_mutex_lock(&self->lock);
+    if (!self->is_stopping)
+        wait_ms(self, FULL_MS);
+    goes_on = !self->is_stopping;
+    if (self->sealed.ticket != 0)
+        take_sealed(self);
+    pthread_mutex_unlock(&self->lock);
+    return goes_on;
+}
+
+/* Loads go on while the disk is full: nothing would leave it otherwise. */
+static enum tri_status load_some(struct clerk *self, struct tri_error *error)
+{
+    struct tri_dlist_head wanted;
+    struct tri_dlist_node *node;
+
+    tri_dlist_init(&wanted);
+    pthread_mutex_lock(&self->lock);
+    while (wanted.count < LOADS_MAX && (node = tri_dlist_pop_front(&self->wanted)) != NULL)
+        tri_dlist_push_back(&wanted, node);
+    pthread_mutex_unlock(&self->lock);
+    return load_all(self, &wanted, error);
+}
+
+/* Write the job, however long it takes to find room. TRI_NO_SPACE: the store is closed before. */
+static enum tri_status write_job(struct clerk *self, struct tri_error *error)
+{
+    for (;;) {
+        enum tri_status status = database_write(self->database, &self->job, error);
+
+        if (status != TRI_NO_SPACE)
+            return status;
+        status = find_room(self, error);
+        if (status == TRI_OK)
+            continue;
+        if (status != TRI_NO_SPACE)
+            return status;
+        publish(self, TRI_NO_SPACE, NULL);
+        if (!wait_for_room(self))
+            return TRI_NO_SPACE;
+        status = load_some(self, error);
+        if (status != TRI_OK)
+            return status;
+    }
+}
+
+/* A log that cannot be folded for want of room stays, and is tried again. */
+static enum tri_status fold(struct clerk *self, struct tri_error *error)
+{
+    enum tri_status status = database_fold(self->database, error);
+
+    if (status == TRI_NO_SPACE && reserve_spend(&self->reserve))
+        status = database_fold(self->database, error);
+    return status == TRI_NO_SPACE ? TRI_OK : status;
+}
+
+static bool log_is_long(const struct clerk *self)
+{
+    return database_stats(self->database).log_bytes
+           >= log_bytes_max(self, reserve_disk(&self->reserve));
+}
+
+static enum tri_status write_sealed(struct clerk *self, struct tri_error *error)
+{
+    enum tri_status status = write_job(self, error);
+
+    if (status == TRI_OK)
+        status = database_look(self->database, error);
+    if (status != TRI_OK)
+        return status;
+    publish(self, TRI_OK, NULL);
+    writes_clear(&self->job);
+    self->job.ticket = 0;
+    self->care_ms = IDLE_MS;
+    return log_is_long(self) ? fold(self, error) : TRI_OK;
+}
+
+/* ---- upkeep --------------------------------------------------------------------------------- */
+
+static bool has_much_free(const struct clerk *self)
+{
+    struct database_stats stats = database_stats(self->database);
+
+    return stats.free_bytes >= FREE_BYTES_MIN && stats.free_bytes >= stats.file_bytes / FREE_PART;
+}
+
+/* Tell only what the caller may wait for. */
+static void publish_room(struct clerk *self)
+{
+    struct clerk_news seen = { 0 };
+
+    clerk_examine(self, &seen);
+    pthread_mutex_lock(&self->lock);
+    self->news.disk_bytes = seen.disk_bytes;
+    if ((self->news.room_bytes == 0) != (seen.room_bytes == 0))
+        tell(self);
+    self->news.room_bytes = seen.room_bytes;
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* One piece of what can be done while nothing else is. A disk without room for it is no failure:
+ * it is done later. */
+static enum tri_status care(struct clerk *self, struct tri_error *error)
+{
+    enum tri_status status = database_look(self->database, error);
+    bool has_shrunk = false;
+
+    self->care_ms = NEVER;
+    if (status == TRI_OK && has_much_free(self)) {
+        status = database_shrink(self->database, SHRINK_BYTES, error);
+        has_shrunk = status == TRI_OK;
+    }
+    if (status == TRI_OK && (!has_shrunk || log_is_long(self)))
+        status = fold(self, error);
+    if (status != TRI_OK && status != TRI_NO_SPACE)
+        return status;
+    if (!reserve_take(&self->reserve) || database_stats(self->database).log_bytes > 0)
+        self->care_ms = RESERVE_MS;
+    if (has_shrunk)
+        self->care_ms = 0;
+    publish_room(self);
+    return TRI_OK;
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+enum duty { DUTY_WORK, DUTY_CARE, DUTY_STOP };
+
+/* Wait for something to do; take what is sealed. */
+static enum duty await(struct clerk *self)
+{
+    enum duty duty = DUTY_WORK;
+
+    pthread_mutex_lock(&self->lock);
+    while (!has_work(self) && !self->is_stopping && duty == DUTY_WORK) {
+        if (self->care_ms == NEVER)
+            pthread_cond_wait(&self->wake, &self->lock);
+        else if (self->care_ms == 0 || !wait_ms(self, self->care_ms))
+            duty = DUTY_CARE;
+    }
+    if (has_work(self))
+        duty = DUTY_WORK;
+    else if (self->is_stopping)
+        duty = DUTY_STOP;
+    if (self->sealed.ticket != 0)
+        take_sealed(self);
+    pthread_mutex_unlock(&self->lock);
+    return duty;
+}
+
+static enum tri_status do_work(struct clerk *self, struct tri_error *error)
+{
+    enum tri_status status = load_some(self, error);
+
+    if (status != TRI_OK || self->job.ticket == 0)
+        return status;
+    return write_sealed(self, error);
+}
+
+void *clerk_work(void *argument)
+{
+    struct clerk *self = argument;
+    struct tri_error error = { 0 };
+    enum tri_status status = TRI_OK;
+    enum duty duty;
+
+    self->care_ms = IDLE_MS;
+    while (status == TRI_OK && (duty = await(self)) != DUTY_STOP)
+        status = duty == DUTY_WORK ? do_work(self, &error) : care(self, &error);
+    if (status == TRI_STORE)
+        publish(self, TRI_STORE, &error);
+    return NULL;
+}

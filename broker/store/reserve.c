@@ -1,0 +1,101 @@
+#include "broker/store/reserve.h"
+
+#include "common/assert.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Of a small disk the reserve may be this part. */
+#define DISK_PART 16
+
+#define SUFFIX "-reserve"
+
+static char *copy_text(const char *text, size_t size)
+{
+    char *copy = tri_alloc(size + 1, 1);
+
+    memcpy(copy, text, size);
+    return copy;
+}
+
+void reserve_init(struct reserve *self, const char *file, uint64_t bytes)
+{
+    const char *slash = strrchr(file, '/');
+    size_t size = strlen(file) + sizeof(SUFFIX);
+
+    *self = (struct reserve){ .bytes = bytes };
+    self->path = tri_alloc(size, 1);
+    snprintf(self->path, size, "%s" SUFFIX, file);
+    self->directory = slash == NULL ? copy_text(".", 1)
+                                    : copy_text(file, slash == file ? 1 : (size_t)(slash - file));
+}
+
+void reserve_deinit(struct reserve *self)
+{
+    free(self->path);
+    free(self->directory);
+    *self = (struct reserve){ 0 };
+}
+
+struct disk reserve_disk(const struct reserve *self)
+{
+    struct statvfs info;
+
+    if (self->directory == NULL || statvfs(self->directory, &info) != 0)
+        return (struct disk){ UINT64_MAX, UINT64_MAX };
+    return (struct disk){ (uint64_t)info.f_bavail * info.f_frsize,
+                          (uint64_t)info.f_blocks * info.f_frsize };
+}
+
+static uint64_t wanted_bytes(const struct reserve *self, struct disk disk)
+{
+    return self->bytes < disk.bytes / DISK_PART ? self->bytes : disk.bytes / DISK_PART;
+}
+
+/* What is in the file already counts as free: it is ours to spend. */
+static uint64_t occupied_bytes(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
+}
+
+static bool occupy(const struct reserve *self, int fd)
+{
+    struct disk disk = reserve_disk(self);
+    uint64_t bytes = wanted_bytes(self, disk);
+    uint64_t has = occupied_bytes(fd);
+
+    if (has < bytes && disk.free_bytes < 2 * bytes - has)
+        return false;
+    return posix_fallocate(fd, 0, (off_t)bytes) == 0 && ftruncate(fd, (off_t)bytes) == 0;
+}
+
+bool reserve_take(struct reserve *self)
+{
+    int fd;
+
+    if (self->is_held || self->path == NULL || self->bytes == 0)
+        return true;
+    fd = open(self->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    self->is_held = occupy(self, fd);
+    if (!self->is_held && ftruncate(fd, 0) != 0)
+        self->is_held = false;
+    close(fd);
+    return self->is_held;
+}
+
+bool reserve_spend(struct reserve *self)
+{
+    if (!self->is_held)
+        return false;
+    self->is_held = false;
+    return truncate(self->path, 0) == 0;
+}
