@@ -260,6 +260,8 @@ enum tri_status tri_session_receive(struct tri_session *self,
         status = dispatch(self, now, &message, head, &local);
     if (status == TRI_OK)
         return TRI_OK;
+    if (status == TRI_MEMORY) /* wherever it ran out, nothing more was said */
+        tri_fail(&local, TRI_MEMORY, "out of memory");
     tri_session_lose(self, now, local.text);
-    return status == TRI_MEMORY ? tri_fail(error, TRI_MEMORY, "out of memory") : TRI_OK;
+    return status == TRI_MEMORY ? tri_fail(error, TRI_MEMORY, "%s", local.text) : TRI_OK;
 }

@@ -218,6 +218,7 @@ static void perform_put(struct broker *self,
 {
     struct tri_frame *payload = NULL;
 
+    tri_assert(effect->put.frame < 0 || payloads != NULL);
     if (effect->put.frame >= 0)
         payload = tri_frame_ref(payloads[effect->put.frame]);
     else if (effect->put.payload.size != 0)
