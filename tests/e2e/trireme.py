@@ -125,12 +125,13 @@ def rss_kib(pid):
 
 
 class Daemon:
-    """A process of ours with its stderr kept; shown when a test fails."""
+    """A process of ours with its stderr kept; shown when a test fails. `prefix` goes before the
+    command; it must become it, so that the pid is the program's."""
 
-    def __init__(self, program, *args, env=None, pass_fds=()):
+    def __init__(self, program, *args, env=None, pass_fds=(), prefix=()):
         self.log = tempfile.TemporaryFile()
         self.name = program
-        self.process = subprocess.Popen([os.path.join(BIN, program), *map(str, args)],
+        self.process = subprocess.Popen([*prefix, os.path.join(BIN, program), *map(str, args)],
                                         stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env=env or environment(),
                                         pass_fds=pass_fds)
