@@ -34,7 +34,7 @@ static const struct option options[] = {
     { "plugin", 0, GROUP_TASK, TEXT, AT(plugin), "FILE",
       "shared object with the handler (private runs)" },
     { "test-handlers", 0, GROUP_TASK, FLAG, AT(test_handlers), NULL,
-      "offer crash, fail and spin (private runs)" },
+      "offer crash, fail, spin and late (private runs)" },
     { "model", 'm', GROUP_POLICY, TEXT, AT(model), "MODEL",
       "auto, process, thread, async or serial (default auto)" },
     { "width", 'j', GROUP_POLICY, COUNT, AT(width), "N",
