@@ -72,6 +72,7 @@ struct position tri_segment_begin(const struct tri_rangeset *self)
 
 struct position tri_segment_next(struct position at)
 {
+    tri_assert(at.chunk != NULL);
     if (++at.at < at.chunk->used)
         return at;
     return (struct position){ chunk_of(tri_ordered_next(&at.chunk->node)), 0 };
@@ -199,7 +200,8 @@ bool tri_segment_splice(struct tri_rangeset *self,
         struct segment all[2 * CHUNK_MAX];
 
         memcpy(all, chunk->segments, at.at * sizeof(*all));
-        memcpy(all + at.at, with, count * sizeof(*all));
+        if (count != 0)
+            memcpy(all + at.at, with, count * sizeof(*all));
         memcpy(all + at.at + count, place + erase, behind * sizeof(*all));
         return chunk_outgrow(self, chunk, all, total, behind == 0, must);
     }
@@ -232,6 +234,7 @@ static size_t segments_release(struct position at, uint64_t end, uint64_t *membe
 {
     size_t i = at.at;
 
+    tri_assert(at.chunk != NULL);
     for (; i < at.chunk->used && segment_end(&at.chunk->segments[i]) <= end; i++) {
         struct segment *segment = &at.chunk->segments[i];
         uint64_t count = segment_members(segment);

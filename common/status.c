@@ -1,3 +1,4 @@
+#define TRI_FAIL_IS_DEFINED_HERE /* and may not be a macro */
 #include "trireme/status.h"
 
 #include <stdarg.h>

@@ -185,6 +185,15 @@ enum tri_status tri_value_check(enum tri_type declared,
                     type_phrase(declared));
 }
 
+/* As bits, a NaN equals itself and the zeros differ. */
+static uint64_t bits_of(double number)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &number, sizeof(bits));
+    return bits;
+}
+
 bool tri_value_equals(const struct tri_value *a, const struct tri_value *b)
 {
     if (a->type != b->type)
@@ -198,7 +207,7 @@ bool tri_value_equals(const struct tri_value *a, const struct tri_value *b)
     case TRI_INT:
         return a->integer == b->integer;
     case TRI_FLOAT:
-        return memcmp(&a->number, &b->number, sizeof(a->number)) == 0;
+        return bits_of(a->number) == bits_of(b->number);
     case TRI_STRING:
     case TRI_BINARY:
     case TRI_COMPOUND:

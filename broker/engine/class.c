@@ -150,6 +150,7 @@ static struct class *class_new(struct engine *engine, struct tri_bytes key)
 {
     struct class *self = tri_alloc(1, sizeof(*self));
 
+    tri_assert(key.data != NULL);
     self->key = tri_alloc(1, key.size);
     memcpy(self->key, key.data, key.size);
     self->key_size = key.size;

@@ -238,7 +238,7 @@ static enum tri_status bind_address(struct listener *self,
 
 static enum tri_status read_port(struct listener *self, const struct tri_endpoint *endpoint)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = { 0 };
     socklen_t size = sizeof(bound);
     const char *host = strcmp(endpoint->host, "*") == 0 ? "0.0.0.0" : endpoint->host;
     unsigned port;

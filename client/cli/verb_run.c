@@ -45,6 +45,7 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
         follow->resume = resume_open(follow->cli->resume, &output);
         if (follow->resume == NULL) {
             tri_client_cancel(follow->client, output.number, NULL, 0, NULL, NULL);
+            follow->output = NULL;
             output_close(&output);
             return CLI_USAGE;
         }
@@ -58,6 +59,7 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
         status = finish(follow);
     else if (status != CLI_STDOUT_CLOSED)
         output_flush(&output);
+    follow->output = NULL;
     output_close(&output);
     return status;
 }

@@ -103,10 +103,11 @@ void checker_reader_ends(struct sim *sim,
 {
     const struct watch *watch = self->watch;
     uint64_t expected = summary->failed + summary->cancelled;
+    uint64_t told = summary->ok + expected;
 
-    if (summary->ok + expected != summary->count)
+    if (told != summary->count)
         sim_fail(sim, "%s ended for an application with %llu of %llu tasks", watch->plan->name,
-                 (unsigned long long)(summary->ok + expected), (unsigned long long)summary->count);
+                 (unsigned long long)told, (unsigned long long)summary->count);
     if (!self->whole)
         return;
     if (watch->plan->reducer == NULL)

@@ -41,11 +41,11 @@ struct tri_client;
 struct tri_batch;
 
 struct tri_client_options {
-    uint32_t size;            /* set by tri_client_options_init: later fields may be added */
-    const char *endpoints;    /* one or more, comma-separated; no default */
-    const char *name;         /* shown by the broker; NULL: host:pid */
-    int connect_timeout_ms;   /* 5000: TRI_UNREACHABLE after that */
-    bool insecure;            /* permit endpoints beyond loopback without keys */
+    uint32_t size;          /* set by tri_client_options_init: later fields may be added */
+    const char *endpoints;  /* one or more, comma-separated; no default */
+    const char *name;       /* shown by the broker; NULL: host:pid */
+    int connect_timeout_ms; /* 5000: TRI_UNREACHABLE after that */
+    bool insecure;          /* permit endpoints beyond loopback without keys */
     /* Hears "the broker is lost ..."; NULL: nobody. It must not call the library. */
     void (*on_notice)(void *context, const char *text);
     void *context;
@@ -73,26 +73,26 @@ TRI_API void tri_client_interrupt(struct tri_client *client);
 
 struct tri_batch_options {
     uint32_t size;
-    const char *name;      /* for people; may be NULL */
-    const char *handler;   /* registered name; "command" with argv */
+    const char *name;        /* for people; may be NULL */
+    const char *handler;     /* registered name; "command" with argv */
     const char *const *argv; /* NULL-terminated template for "command", else NULL */
     const char *const *env;  /* "NAME=value", NULL-terminated, or NULL */
     const char *workdir;
-    bool range;            /* arguments are integers first, first+step, ... (count of them) */
+    bool range; /* arguments are integers first, first+step, ... (count of them) */
     int64_t range_first;
     int64_t range_step;
     uint64_t range_count;
-    const char *model;     /* "auto" "process" "thread" "async" "serial" */
-    uint64_t width;        /* oars per worker; 0: chosen */
-    uint64_t timeout_ms;   /* per task; 0: none */
+    const char *model;   /* "auto" "process" "thread" "async" "serial" */
+    uint64_t width;      /* oars per worker; 0: chosen */
+    uint64_t timeout_ms; /* per task; 0: none */
     uint64_t retries;
-    uint64_t crash_limit;  /* 3 */
-    int halt;              /* 0 never, 1 soon, 2 now */
+    uint64_t crash_limit; /* 3 */
+    int halt;             /* 0 never, 1 soon, 2 now */
     uint64_t halt_fail_count;
     uint64_t halt_fail_percent;
     uint64_t priority;
     const char *const *labels;
-    const char *reducer;   /* "sum", "top:10", ... or NULL: every value comes back */
+    const char *reducer; /* "sum", "top:10", ... or NULL: every value comes back */
     const char *plugin;
     bool truncate;
     bool spawn;
@@ -150,10 +150,10 @@ TRI_API enum tri_status tri_batch_seal(struct tri_batch *batch, struct tri_error
 
 struct tri_task_result {
     uint64_t index;
-    int outcome;              /* 0 ok 1 failed 2 timeout 3 crashed 4 too-large 5 cancelled */
+    int outcome; /* 0 ok 1 failed 2 timeout 3 crashed 4 too-large 5 cancelled */
     const char *outcome_text;
-    struct tri_bytes packed;  /* the value as msgpack; empty when there is none */
-    struct tri_value value;   /* the same, opened */
+    struct tri_bytes packed; /* the value as msgpack; empty when there is none */
+    struct tri_value value;  /* the same, opened */
     struct tri_bytes error;
     uint64_t attempts;
     const char *model;
@@ -165,9 +165,9 @@ struct tri_task_result {
 
 /* The next task result: by index unless `unordered`. With a reducer only failures come, as they
  * happen. A task that was retried by hand comes once more, with its newer result, unless that was
- * here before the older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has ended and all were given.
- * A result counts as consumed (and is acknowledged to the broker if owner) when the next one is
- * asked for. */
+ * here before the older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has
+ * ended and all were given. A result counts as consumed (and is acknowledged to the broker if
+ * owner) when the next one is asked for. */
 TRI_API enum tri_status tri_batch_next(struct tri_batch *batch,
                                        int timeout_ms,
                                        struct tri_task_result *result,
@@ -192,7 +192,7 @@ TRI_API enum tri_status tri_batch_next_run(struct tri_batch *batch,
                                            struct tri_error *error);
 
 struct tri_batch_summary {
-    int state;             /* 0 open 1 running 2 done 3 halted 4 cancelled */
+    int state; /* 0 open 1 running 2 done 3 halted 4 cancelled */
     const char *state_text;
     uint64_t count, pending, running, ok, failed, cancelled;
     uint64_t wall_ns, cpu_ns, elapsed_ms, workers;

@@ -140,8 +140,8 @@ static struct process start(const char **arguments, bool is_private)
 {
     int ready[2];
     int owner[2] = { -1, -1 };
-    char ready_text[16];
-    char owner_text[16];
+    static char ready_text[16]; /* like `arguments`, these outlive the call */
+    static char owner_text[16];
     struct process self;
 
     ck_assert_int_eq(pipe(ready), 0);

@@ -28,6 +28,7 @@ START_TEST(doubles_read_back_to_the_same_bits)
         uint64_t bits = tri_prng_next(&prng);
         double number;
         double back = 0;
+        uint64_t again;
 
         memcpy(&number, &bits, sizeof(number));
         if (number != number || number - number != 0)
@@ -35,7 +36,8 @@ START_TEST(doubles_read_back_to_the_same_bits)
         tri_buffer_clear(&out);
         tri_json_double(&out, number);
         ck_assert_int_eq(tri_parse_bytes_double(tri_buffer_bytes(&out), &back, NULL), TRI_OK);
-        ck_assert(memcmp(&back, &number, sizeof(back)) == 0);
+        memcpy(&again, &back, sizeof(again));
+        ck_assert_uint_eq(again, bits);
     }
     tri_buffer_deinit(&out);
 }

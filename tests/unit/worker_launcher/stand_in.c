@@ -52,8 +52,9 @@ static uint64_t go(enum lab_errand errand, const char *plugin)
         return (uint64_t)leave_daemon();
     case LAB_CHILD:
         pid = fork();
-        while (pid == 0)
-            pause();
+        if (pid == 0)
+            for (;;)
+                pause();
         return (uint64_t)pid;
     case LAB_FDS:
         return entries("/proc/self/fd") - 1; /* without the one that reads it */
