@@ -93,7 +93,7 @@ class Lab:
 
     def stop_holding_leases(self, number, choose, random, patience=5.0):
         """Stop the process that `choose` picks at an instant when the broker counts leases on that
-        worker: whatever it does next, work is in flight. Its pid, or None when it never held any."""
+        worker: whatever it does next, work is in flight. Its pid, or None when it held none."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
             pid = choose()

@@ -41,7 +41,8 @@ class Tally:
             if (index >= len(arguments) or row["status"] != "ok"
                     or row["value"] != arguments[index]):
                 wrong += 1
-                print(f"{who}: task {index} came back as {line!r}", file=sys.stderr)
+                if wrong <= 5:
+                    print(f"{who}: task {index} came back as {line!r}", file=sys.stderr)
         lost = sum(index not in values for index in range(len(arguments)))
         if lost or twice:
             print(f"{who}: {lost} lost, {twice} twice of {len(arguments)}", file=sys.stderr)
@@ -67,7 +68,7 @@ class Tally:
 
 
 def arguments(count, longest_s, random):
-    """Different durations up to `longest_s`: for the handler `sleep`, which returns its argument."""
+    """Different durations up to `longest_s`, for the handler `sleep`: it returns its argument."""
     step = longest_s / count
     order = [round((i + 1) * step, 9) for i in range(count)]
     random.shuffle(order)
