@@ -64,8 +64,10 @@ static void append_again(struct engine *engine,
 {
     const struct chunk *chunk = stock_find(batch->stock, append->first);
 
-    if (chunk != NULL && chunk->first == append->first && chunk->count == items->count
-        && chunk->hash == XXH3_64bits(items->blob, items->blob_bytes))
+    if (chunk == NULL && !batch->sealed)
+        append_tell(engine, session, batch); /* gone before a restart: the hash tells the client */
+    else if (chunk != NULL && chunk->first == append->first && chunk->count == items->count
+             && chunk->hash == XXH3_64bits(items->blob, items->blob_bytes))
         append_tell(engine, session, batch);
     else
         out_error(engine, session, append->request, TRI_CONFLICT,
@@ -102,7 +104,6 @@ static void take_chunk(struct engine *engine,
                        struct tri_bytes frame)
 {
     struct stock *stock = batch->stock;
-    struct tri_rec_items head = { .format = 1, .count = items->count };
     struct chunk chunk = {
         .first = batch->count,
         .count = items->count,
@@ -115,7 +116,7 @@ static void take_chunk(struct engine *engine,
     stock->appended_bytes += frame.size;
     engine->memory.granted_bytes -= frame.size;
     tri_buffer_clear(&engine->scratch);
-    tri_record_encode(TRI_RECORD_ITEMS, &head, &engine->scratch);
+    stored_chunk(batch, &chunk, &engine->scratch);
     out_put_frame(&engine->out, (struct store_key){ STORE_CHUNK, batch->number, chunk.first },
                   tri_buffer_bytes(&engine->scratch), frame, 0);
     batch_add_fresh(engine, batch, batch->count, items->count);

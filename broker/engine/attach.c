@@ -304,6 +304,7 @@ static void answer_attach(struct engine *engine,
         row_ranges(&batch->settled, 0, SETTLED_RANGES_MAX, &engine->scratch);
     message.attached.settled.data = engine->scratch.data;
     if (batch->stock != NULL) {
+        credit_append(engine, batch);
         message.attached.hash = stock_hash(batch->stock);
         message.attached.append_bytes_max = batch->stock->credit_bytes;
         batch->stock->told_bytes = batch->stock->credit_bytes;

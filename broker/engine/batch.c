@@ -41,10 +41,17 @@ static void init_sets(struct batch *self)
     tri_heap_init(&self->victims);
 }
 
-struct batch *batch_new(struct engine *engine,
-                        struct session *session,
-                        const struct tri_msg_submit *submit,
-                        const struct tri_rec_spec *spec)
+struct names {
+    struct tri_bytes uuid;
+    struct tri_bytes name;
+    struct tri_bytes spec;
+};
+
+static struct batch *make(struct engine *engine,
+                          uint64_t number,
+                          struct principal *principal,
+                          const struct names *names,
+                          const struct tri_rec_spec *spec)
 {
     struct class *class = class_of(engine, spec);
     struct batch *self;
@@ -52,20 +59,73 @@ struct batch *batch_new(struct engine *engine,
     if (class == NULL)
         return NULL;
     self = tri_alloc(1, sizeof(*self));
-    self->number = engine->next_number++;
-    memcpy(self->uuid.bytes, submit->batch.data, sizeof(self->uuid.bytes));
-    self->principal = session->principal;
-    self->name = copy(submit->name);
-    self->spec = copy(submit->spec);
-    self->spec_size = submit->spec.size;
-    self->generation = 1;
-    self->submitted_at = engine->now;
+    self->number = number;
+    memcpy(self->uuid.bytes, names->uuid.data, sizeof(self->uuid.bytes));
+    self->principal = principal;
+    self->name = copy(names->name);
+    self->spec = copy(names->spec);
+    self->spec_size = names->spec.size;
     set_policy(self, spec);
     init_sets(self);
     class_enter(engine, class, self);
     tri_map_put(&engine->batches, self->number, self);
-    tri_bytemap_at(&engine->uuids, submit->batch, NULL)->pointer = self;
+    tri_bytemap_at(&engine->uuids, names->uuid, NULL)->pointer = self;
     tri_rangeset_add(&self->principal->numbers, self->number, 1);
+    return self;
+}
+
+struct batch *batch_new(struct engine *engine,
+                        struct session *session,
+                        const struct tri_msg_submit *submit,
+                        const struct tri_rec_spec *spec)
+{
+    struct names names = { submit->batch, submit->name, submit->spec };
+    struct batch *self = make(engine, engine->next_number, session->principal, &names, spec);
+
+    if (self == NULL)
+        return NULL;
+    engine->next_number++;
+    self->generation = 1;
+    self->epoch = engine->options.epoch;
+    self->submitted_at = engine->now;
+    return self;
+}
+
+/* When it was by the durable clock, which was not written down every time. */
+static tri_time restore_time(const struct engine *engine, uint64_t clock_ms)
+{
+    uint64_t now_ms = engine_clock(engine, engine->now);
+
+    return engine->now - (clock_ms < now_ms ? now_ms - clock_ms : 0);
+}
+
+struct batch *batch_restore(struct engine *engine,
+                            uint64_t number,
+                            const struct stored_batch *stored,
+                            const struct tri_rec_spec *spec)
+{
+    struct names names = { stored->uuid, stored->name, stored->spec };
+    struct batch *self =
+        make(engine, number, engine_principal(engine, stored->principal), &names, spec);
+
+    if (self == NULL)
+        return NULL;
+    self->state = (enum tri_batch_state)stored->state;
+    self->sealed = stored->sealed != 0;
+    self->halting = stored->halting != 0;
+    self->cancelling = stored->cancelling != 0;
+    self->generation = stored->generation;
+    self->count = stored->count;
+    self->epoch = stored->epoch;
+    self->reason = stored->reason.size != 0 ? copy(stored->reason) : NULL;
+    self->submitted_at = restore_time(engine, stored->submitted);
+    self->ended_at = restore_time(engine, stored->ended);
+    self->wall_ns = stored->wall_ns;
+    self->cpu_ns = stored->cpu_ns;
+    self->workers = stored->workers;
+    self->model = stored->model;
+    memcpy(self->fed_by.bytes, stored->fed_by.data, sizeof(self->fed_by.bytes));
+    tri_buffer_append(&self->suspects, stored->suspects.data, stored->suspects.size);
     return self;
 }
 
@@ -136,6 +196,10 @@ void batch_free(struct engine *engine, struct batch *self)
     tri_rangeset_deinit(&self->cancelled);
     tri_rangeset_deinit(&self->settled);
     tri_rangeset_deinit(&self->unfolded);
+    tri_rangeset_deinit(&self->folded_settled);
+    tri_rangeset_deinit(&self->folded_cancelled);
+    tri_buffer_deinit(&self->suspects);
+    recovering_free(self);
     free(self->name);
     free(self->spec);
     free(self->reason);
@@ -170,10 +234,17 @@ struct batch *batch_find(struct engine *engine,
 
 void batch_put(struct engine *engine, struct batch *self)
 {
+    self->put_due = false;
     tri_buffer_clear(&engine->scratch);
     stored_batch(engine, self, &engine->scratch);
     out_put(&engine->out, (struct store_key){ STORE_BATCH, self->number, 0 },
             tri_buffer_bytes(&engine->scratch));
+}
+
+void batch_put_later(struct engine *engine, struct batch *self)
+{
+    self->put_due = true;
+    batch_touch(engine, self);
 }
 
 /* ---- changes -------------------------------------------------------------------------------- */
@@ -228,6 +299,8 @@ void batch_set_feeder(struct engine *engine, struct batch *self, struct session 
     self->feeder = session;
     if (session != NULL) {
         tri_dlist_push_back(&session->feeding, &self->feeding);
+        if (memcmp(&self->fed_by, &session->instance, sizeof(self->fed_by)) != 0)
+            batch_put_later(engine, self);
         self->fed_by = session->instance;
     }
     if (session == NULL && !self->sealed && !tri_dlist_is_linked(&self->unfed)) {

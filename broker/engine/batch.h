@@ -11,6 +11,7 @@
 
 #include "broker/engine/event.h"
 #include "broker/engine/grade.h"
+#include "common/buffer.h"
 #include "common/heap.h"
 #include "common/list.h"
 #include "common/map.h"
@@ -76,6 +77,11 @@ struct batch {
     bool cancelling; /* becomes CANCELLED */
     uint64_t generation;
     uint64_t count;
+    uint64_t epoch; /* in which it was submitted */
+    bool held_back; /* of an earlier life: its workers may still come with leases (reclaim.c) */
+    uint64_t recovered_count;      /* tasks that leases of an earlier life may name */
+    struct recovering *recovering; /* recover.c */
+    bool put_due;                  /* its row of the store is written before the step ends */
     char *reason;
     tri_time submitted_at;
     tri_time ended_at;
@@ -94,6 +100,9 @@ struct batch {
     struct tri_map entries;            /* index to struct entry, as many as fit into memory */
     struct tri_rangeset entry_indexes; /* those with a TASK row in the store */
 
+    struct tri_buffer suspects; /* of vanished workers: array of struct stored_suspect */
+    bool suspects_changed;
+
     struct stock *stock; /* NULL: a range */
     struct session *feeder;
     struct tri_uuid fed_by;        /* the last feeder; zero: nobody has been one */
@@ -108,6 +117,8 @@ struct batch {
     uint64_t row_next;
     uint64_t row_bytes; /* kept */
     bool folds;         /* what was acknowledged fits into the batch's own row of the store */
+    struct tri_rangeset folded_settled; /* as they stand there */
+    struct tri_rangeset folded_cancelled;
     struct tri_rangeset unfolded; /* rows whose heads stay there because it does not */
     struct tri_dlist_head reserve_rows;
     struct tri_dlist_head attachments;
@@ -158,12 +169,21 @@ struct batch *batch_new(struct engine *engine,
                         const struct tri_msg_submit *submit,
                         const struct tri_rec_spec *spec);
 
+/* A batch as the store has it: nothing of it is pending, and no set has been read. NULL: there are
+ * too many classes. */
+struct stored_batch;
+struct batch *batch_restore(struct engine *engine,
+                            uint64_t number,
+                            const struct stored_batch *stored,
+                            const struct tri_rec_spec *spec);
+
 /* Remove every trace of it, in the store too. */
 void batch_forget(struct engine *engine, struct batch *self);
 void batch_free(struct engine *engine, struct batch *self);
 
-/* Write its row of the store. */
+/* Write its row of the store: now, or when the step has settled. */
 void batch_put(struct engine *engine, struct batch *self);
+void batch_put_later(struct engine *engine, struct batch *self);
 
 /* Something changed: dispatch settles it before the step ends. `batch_gain` also says that there is
  * more to lease than before. */
@@ -202,6 +222,12 @@ void batch_add_pending(struct engine *engine,
                        struct batch *self,
                        const struct grade *grade,
                        const struct tri_rangeset *tasks);
+
+/* The store says that these wait for a worker. */
+void batch_restore_pending(struct batch *self,
+                           const struct grade *grade,
+                           uint64_t first,
+                           uint64_t count);
 
 /* Tasks [first, first+count) are new. */
 void batch_add_fresh(struct engine *engine, struct batch *self, uint64_t first, uint64_t count);

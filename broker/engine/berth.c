@@ -38,10 +38,10 @@ void berth_tell(struct engine *engine, struct berth *self)
     out_send(engine, self->worker->session, &message, false);
 }
 
-struct berth *berth_ask(struct engine *engine,
-                        struct worker *worker,
-                        struct batch *batch,
-                        uint64_t tasks)
+static struct berth *berth_new(struct engine *engine,
+                               struct worker *worker,
+                               struct batch *batch,
+                               uint64_t tasks)
 {
     struct berth *self = tri_alloc(1, sizeof(*self));
 
@@ -61,8 +61,23 @@ struct berth *berth_ask(struct engine *engine,
     batch_touch(engine, batch);
     worker->idle++;
     self->is_idle = true;
+    return self;
+}
+
+struct berth *berth_ask(struct engine *engine,
+                        struct worker *worker,
+                        struct batch *batch,
+                        uint64_t tasks)
+{
+    struct berth *self = berth_new(engine, worker, batch, tasks);
+
     berth_tell(engine, self);
     return self;
+}
+
+struct berth *berth_reclaim(struct engine *engine, struct worker *worker, struct batch *batch)
+{
+    return berth_new(engine, worker, batch, 0);
 }
 
 void berth_late(struct engine *engine, struct berth *self)

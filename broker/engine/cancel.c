@@ -27,7 +27,7 @@ static void report_some(struct engine *engine,
                         struct batch *batch,
                         const struct tri_rangeset *tasks)
 {
-    const struct row_origin origin = { .kind = TRI_ROW_ENTRIES };
+    const struct row_origin origin = { .what = ROW_CANCELLED };
     struct tri_rec_entries entries;
     struct tri_buffer list = { 0 };
     struct tri_buffer body = { 0 };

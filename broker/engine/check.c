@@ -260,7 +260,9 @@ static void check_state(const struct engine *engine, const struct batch *batch)
     tri_assert(ended || !batch->sealed || open != 0);
     tri_assert(ended == tri_dlist_is_linked(&batch->ended));
     tri_assert(!ended || tri_dlist_is_empty(&batch->berths));
-    tri_assert(!batch->halting || batch->pending + batch->delayed == 0);
+    tri_assert(!batch->halting || batch->held_back || batch->pending + batch->delayed == 0);
+    tri_assert(!batch->held_back || (engine->reclaiming && !ended));
+    tri_assert(!batch->put_due && !batch->suspects_changed);
     tri_assert(!batch->cancelling || open == 0);
     tri_assert(tri_dlist_is_linked(&batch->unfed) == (!batch->sealed && batch->feeder == NULL));
     tri_assert(!tri_dlist_is_linked(&batch->touched));
@@ -396,6 +398,7 @@ void engine_check(const struct engine *self)
     check_classes(self);
     tri_map_check(&self->leases);
     tri_heap_check(&self->delays);
+    tri_assert(self->recovery == NULL);
     tri_assert(memory.chunk_bytes == self->memory.chunk_bytes);
     tri_assert(memory.row_bytes == self->memory.row_bytes);
     tri_assert(memory.granted_bytes == self->memory.granted_bytes);

@@ -28,6 +28,26 @@ void delay_new(struct engine *engine,
     batch_touch(engine, batch);
 }
 
+void delay_restore(struct engine *engine,
+                   struct batch *batch,
+                   const struct grade *grade,
+                   uint64_t index,
+                   uint64_t wait_ms)
+{
+    struct tri_dlist_node *last = tri_dlist_last(&batch->delays);
+    struct delay *self = last != NULL ? tri_container_of(last, struct delay, node) : NULL;
+
+    if (self == NULL || self->due.key != engine->now + wait_ms
+        || !grade_equals(&self->grade, grade)) {
+        self = tri_alloc(1, sizeof(*self));
+        self->batch = batch;
+        self->grade = *grade;
+        tri_heap_insert(&engine->delays, &self->due, engine->now + wait_ms);
+        tri_dlist_push_back(&batch->delays, &self->node);
+    }
+    batch->delayed += tri_rangeset_add(&self->tasks, index, 1);
+}
+
 void delay_free(struct engine *engine, struct delay *self)
 {
     self->batch->delayed -= tri_rangeset_count(&self->tasks);

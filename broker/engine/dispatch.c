@@ -26,7 +26,8 @@ bool batch_may_be_leased(const struct engine *engine, struct batch *batch)
 {
     const struct pool *pool;
 
-    if (batch->pending == 0 || engine->stopping || batch->halting || batch->cancelling)
+    if (batch->pending == 0 || engine->stopping || batch->halting || batch->cancelling
+        || batch->held_back)
         return false;
     if (batch->oars == 0 && has_asked_enough(batch))
         return false;
@@ -85,12 +86,15 @@ static void end_batch(struct engine *engine, struct batch *batch)
                            : batch->halting  ? TRI_BATCH_HALTED
                                              : TRI_BATCH_DONE);
     batch->ended_at = engine->now;
+    batch->held_back = false;
     tri_dlist_push_back(&engine->ended_batches, &batch->ended);
     out_trace(&engine->out, "batch.ended batch=%llu state=%s done=%llu dead=%llu cancelled=%llu",
               (unsigned long long)batch->number, batch_state_text(batch->state),
               (unsigned long long)tri_rangeset_count(&batch->done),
               (unsigned long long)tri_rangeset_count(&batch->dead),
               (unsigned long long)tri_rangeset_count(&batch->cancelled));
+    if (engine->clock_put_at != engine->now)
+        stored_put_meta(engine); /* the clock is never behind what goes by it */
     batch_put(engine, batch);
     while (!tri_dlist_is_empty(&batch->berths))
         berth_destroy(engine,
@@ -120,6 +124,9 @@ static void settle_batch(struct engine *engine, struct batch *batch)
         append_tell(engine, batch->feeder, batch);
     if (is_over && !batch_has_ended(batch))
         end_batch(engine, batch);
+    suspects_note(engine, batch);
+    if (batch->put_due)
+        batch_put(engine, batch);
     if (!tri_dlist_is_empty(&batch->wanting))
         credit_serve(engine, batch);
     settle_ready(engine, batch);

@@ -124,7 +124,7 @@ static void add_entries_row(struct engine *engine,
                             struct tri_list list,
                             bool on_reserve)
 {
-    const struct row_origin origin = { TRI_ROW_ENTRIES, worker, TRI_MODEL_AUTO };
+    const struct row_origin origin = { ROW_DEAD, worker, TRI_MODEL_AUTO };
     struct tri_rec_entries entries = { list };
     struct tri_buffer body = { 0 };
 
@@ -178,6 +178,7 @@ static void carry_out(struct engine *engine,
     report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
                    verdict->model);
     report_measure(session, batch, verdict->timed_count, verdict->timed_ns);
+    batch_put_later(engine, batch);
     batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
     delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);
     delay_new(engine, batch, &lease->grade, &verdict->given_back,
@@ -193,8 +194,7 @@ void on_ended(struct engine *engine, struct session *session, const struct tri_m
     if (!report_is_next(engine, session, ended->seq))
         return;
     lease = lease_find(engine, session->worker, ended->lease);
-    if (lease != NULL && lease->batch->number == ended->number
-        && lease->generation == ended->generation) {
+    if (lease != NULL && lease_is_about(lease, ended->number, ended->generation)) {
         verdict_init(engine, &verdict, &lease->grade);
         read_entries(engine, session, lease, ended->entries, &verdict);
         carry_out(engine, session, lease, &verdict);

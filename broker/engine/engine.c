@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* How old the durable clock of the store may be when something else is written, and at all. */
+#define CLOCK_PUT_MS 1000
+#define CLOCK_IDLE_MS 3600000
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 void engine_options_init(struct engine_options *options)
@@ -16,6 +20,7 @@ void engine_options_init(struct engine_options *options)
             .lease_ms = 10000,
             .lease_target_ms = 100,
             .open_grace_ms = 60000,
+            .reclaim_ms = 15000,
             .retention_ms = UINT64_C(7) * 24 * 3600 * 1000,
             .backoff_ms_min = 100,
             .backoff_ms_max = 30000,
@@ -41,6 +46,7 @@ static void init_maps(struct engine *self)
     tri_bytemap_init(&self->routes, seed);
     tri_bytemap_init(&self->instances, seed);
     tri_bytemap_init(&self->handlers, seed);
+    tri_bytemap_init(&self->known, seed);
     tri_bytemap_init(&self->principals, seed);
     tri_bytemap_init(&self->classes, seed);
     tri_bytemap_init(&self->uuids, seed);
@@ -75,6 +81,7 @@ struct engine *engine_new(const struct engine_options *options)
     init_maps(self);
     init_lists(self);
     self->next_number = 1;
+    self->next_note = 1;
     self->next_lease = 1;
     return self;
 }
@@ -104,6 +111,7 @@ static void deinit_maps(struct engine *self)
     tri_bytemap_deinit(&self->routes);
     tri_bytemap_deinit(&self->instances);
     tri_bytemap_deinit(&self->handlers);
+    tri_bytemap_deinit(&self->known);
     tri_bytemap_deinit(&self->principals);
     tri_bytemap_deinit(&self->classes);
     tri_bytemap_deinit(&self->uuids);
@@ -118,6 +126,7 @@ void engine_destroy(struct engine **self)
 
     if (engine == NULL)
         return;
+    recovery_free(engine);
     free_batches(engine);
     session_destroy_all(engine);
     class_destroy_all(engine);
@@ -218,6 +227,7 @@ static void on_message(struct engine *self, const struct event *event)
         return;
     }
     session_hear(self, session);
+    session->greeted = true;
     switch (message->type) {
     case TRI_MESSAGE_BYE:
         on_bye(self, session, &message->bye);
@@ -313,6 +323,7 @@ static void on_tick(struct engine *self)
     delay_expire(self);
     batch_expire_unfed(self);
     batch_expire_ended(self);
+    reclaim_settle(self);
     progress_send(self);
     if (self->now >= memory_deadline(self))
         memory_freed(self);
@@ -341,12 +352,16 @@ tri_time engine_deadline(const struct engine *self)
     if ((node = tri_dlist_first(&self->unfed_batches)) != NULL)
         sooner(&deadline,
                tri_container_of(node, struct batch, unfed)->unfed_at + limits->open_grace_ms);
-    if ((node = tri_dlist_first(&self->ended_batches)) != NULL)
+    if ((node = tri_dlist_first(&self->ended_batches)) != NULL) {
         sooner(&deadline,
                tri_container_of(node, struct batch, ended)->ended_at + limits->retention_ms);
+        sooner(&deadline, self->clock_put_at + CLOCK_IDLE_MS);
+    }
     sooner(&deadline, memory_deadline(self));
     if ((node = tri_dlist_first(&self->progress_batches)) != NULL)
         sooner(&deadline, tri_container_of(node, struct batch, progress)->progress_at);
+    if (self->reclaiming)
+        sooner(&deadline, self->reclaim_until);
     return deadline;
 }
 
@@ -379,6 +394,17 @@ static void on_event(struct engine *self, const struct event *event)
     }
 }
 
+/* What is durable goes by the durable clock: it is written along with what is written anyway, and
+ * by itself only often enough that what has ended grows old. */
+static void put_clock(struct engine *self)
+{
+    uint64_t age_ms = self->now - self->clock_put_at;
+
+    if ((self->out.writes && age_ms >= CLOCK_PUT_MS)
+        || (age_ms >= CLOCK_IDLE_MS && !tri_dlist_is_empty(&self->ended_batches)))
+        stored_put_meta(self);
+}
+
 struct effects engine_step(struct engine *self, const struct event *event)
 {
     tri_assert(event->now >= self->now);
@@ -387,6 +413,7 @@ struct effects engine_step(struct engine *self, const struct event *event)
     out_begin(&self->out);
     on_event(self, event);
     dispatch(self);
+    put_clock(self);
     self->event = NULL;
     return out_finish(&self->out);
 }

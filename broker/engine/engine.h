@@ -26,6 +26,7 @@ struct engine_limits {
     uint64_t lease_ms;           /* 10000 */
     uint64_t lease_target_ms;    /* 100: work queued at a worker beyond its oars */
     uint64_t open_grace_ms;      /* 60000: an open batch without its client is sealed */
+    uint64_t reclaim_ms;         /* 15000: after a restart workers may come back with leases */
     uint64_t retention_ms;       /* 7 days: ended batches are kept this long */
     uint64_t backoff_ms_min;     /* 100 */
     uint64_t backoff_ms_max;     /* 30000 */
@@ -57,6 +58,36 @@ struct engine *engine_new(const struct engine_options *options);
 
 /* Free everything and set *self to NULL. NULL-safe and idempotent. */
 void engine_destroy(struct engine **self);
+
+/* ---- recovery: an engine rebuilt from the rows of its store, before its first event ---------- */
+
+struct recovery_counts {
+    uint64_t batches;
+    uint64_t chunks;
+    uint64_t rows;
+    uint64_t workers; /* whose leases are waited for */
+};
+
+/* The rows are coming; it is `now`. With none the engine is a new one, of the epoch and cluster
+ * that its options say; otherwise of those of its META row, the epoch one higher. */
+void engine_recover_begin(struct engine *self, tri_time now);
+
+/* The next row in the order of (table, batch, key), with the size of its payload. TRI_STORE, with a
+ * text that names the row, when it is not one that this engine has written: the engine can then
+ * only be destroyed. Borrows `head` for the call. */
+enum tri_status engine_recover_row(struct engine *self,
+                                   struct store_key key,
+                                   struct tri_bytes head,
+                                   uint64_t payload_bytes,
+                                   struct tri_error *error);
+
+/* All rows have come. TRI_STORE when they contradict each other. Otherwise everything that was
+ * acknowledged is known, engine_check() holds, and the engine waits for its first event: tasks of
+ * batches from before are leased again when the known workers have said what they hold, or
+ * limits.reclaim_ms has passed. */
+enum tri_status engine_recover_end(struct engine *self,
+                                   struct recovery_counts *counts,
+                                   struct tri_error *error);
 
 /* Apply one event. The caller makes every PUT durable, as one transaction, before it performs any
  * waiting SEND of the same step or a later one (effect.h, "Order"). */

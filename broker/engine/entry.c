@@ -62,11 +62,33 @@ void entry_note(struct engine *engine,
 
     fill(entry, record, dead);
     tri_buffer_clear(&engine->scratch);
-    stored_task(entry, grade, wait_ms, &engine->scratch);
+    stored_task(engine, batch, entry, grade, wait_ms, &engine->scratch);
     out_put(&engine->out, task_key(batch, record->index), tri_buffer_bytes(&engine->scratch));
     tri_rangeset_add(&batch->entry_indexes, record->index, 1);
     if (kept == NULL)
         free(passing.error);
+}
+
+void entry_restore(struct engine *engine,
+                   struct batch *batch,
+                   uint64_t index,
+                   const struct stored_task *stored)
+{
+    struct entry *entry = entry_at(engine, batch, index);
+    struct tri_rec_entry record = {
+        .index = index,
+        .outcome = stored->outcome,
+        .attempts = stored->attempts,
+        .error = stored->error,
+        .wall_us = stored->wall_us,
+        .cpu_us = stored->cpu_us,
+        .model = stored->model,
+        .worker = stored->worker,
+    };
+
+    tri_rangeset_add(&batch->entry_indexes, index, 1);
+    if (entry != NULL)
+        fill(entry, &record, stored->dead != 0);
 }
 
 static void forget_one(struct engine *engine, struct batch *batch, uint64_t index)

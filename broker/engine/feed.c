@@ -9,9 +9,6 @@
 #define PASSED_MAX 32
 #define PASSED_FEW_MAX 2
 
-/* Leases of one worker: all fit into one HEARTBEAT. */
-#define LEASES_MAX 16384
-
 enum outcome { TOOK, PASSED };
 
 static enum outcome pass(struct berth *berth, const char *why)
@@ -117,7 +114,7 @@ static enum outcome serve(struct engine *engine, struct worker *worker, struct b
 
 static enum worker_appetite appetite(const struct engine *engine, const struct worker *worker)
 {
-    if (!worker->session->connected || engine->stopping || worker->leases >= LEASES_MAX)
+    if (!worker->session->connected || engine->stopping || worker->leases >= LEASES_OF_WORKER_MAX)
         return WORKER_FULL;
     if (worker_free(worker) != 0)
         return WORKER_HUNGRY;

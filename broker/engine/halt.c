@@ -37,6 +37,12 @@ void halt_batch(struct engine *engine, struct batch *batch, enum tri_halt how, c
     batch_touch(engine, batch);
 }
 
+void halt_again(struct engine *engine, struct batch *batch)
+{
+    cancel_rest(engine, batch, false);
+    revoke_all(engine, batch);
+}
+
 void halt_if_due(struct engine *engine, struct batch *batch)
 {
     uint64_t dead = tri_rangeset_count(&batch->dead);

@@ -84,6 +84,8 @@ static size_t match_held(struct engine *engine,
     while (tri_list_next(&list, TRI_RECORD_HELD, &held)) {
         struct lease *lease = lease_find(engine, session->worker, held.lease);
 
+        if (lease == NULL)
+            lease = reclaim_lease(engine, session, &held);
         if (lease != NULL) {
             lease->named = true;
             lease->received = true;
@@ -124,19 +126,21 @@ static void resume_worker(struct engine *engine,
                           struct session *session,
                           const struct tri_msg_hello *hello)
 {
-    struct tri_buffer *dropped = &engine->scratch;
+    struct tri_buffer dropped = { 0 };
     struct tri_list list = hello->held;
     struct tri_rec_held held;
     size_t count;
 
-    tri_buffer_clear(dropped);
-    if (session->worker == NULL)
+    if (session->worker == NULL) {
         worker_new(engine, session, hello);
-    else
+        reclaim_join(engine, session);
+    } else {
         worker_set_offer(engine, session->worker, hello);
+    }
     session->worker->heartbeat_at = engine->now;
-    count = match_held(engine, session, hello->held, dropped);
-    welcome(engine, session, tri_list_of(dropped, count));
+    count = match_held(engine, session, hello->held, &dropped);
+    welcome(engine, session, tri_list_of(&dropped, count));
+    tri_buffer_deinit(&dropped);
     drop_unheld(engine, session->worker);
     tri_dlist_foreach(&session->worker->berths, node)
     {
@@ -144,6 +148,7 @@ static void resume_worker(struct engine *engine,
     }
     while (tri_list_next(&list, TRI_RECORD_HELD, &held))
         cancel_foreign(engine, session, held);
+    reclaim_settle(engine);
 }
 
 static void resume_client(struct engine *engine, struct session *session)
@@ -232,6 +237,7 @@ void on_shutdown(struct engine *engine)
 
     message.bye.text = tri_bytes_of("the broker stops");
     engine->stopping = true;
+    stored_put_meta(engine);
     tri_dlist_foreach(&engine->sessions, node)
     {
         out_send(engine, tri_container_of(node, struct session, node), &message, true);

@@ -42,7 +42,7 @@ static void charge(struct engine *engine, struct lease *self)
     double us;
 
     self->charged_ns = task_ns != 0 ? task_ns : LEASE_CHARGE_UNKNOWN_NS;
-    us = (double)self->count * (double)self->charged_ns / 1000;
+    us = (double)tri_rangeset_count(&self->undone) * (double)self->charged_ns / 1000;
     fair_serve(engine, self->batch);
     fair_charge(self->batch, us < 1e15 ? (int64_t)us + 1 : (int64_t)1e15);
 }
@@ -57,10 +57,10 @@ static void link_lease(struct engine *engine, struct lease *self)
     tri_dlist_push_back(&engine->lease_clock, &self->clock);
     self->deadline = engine->now + engine->options.limits.lease_ms;
     berth->active_at = engine->now;
-    berth->leased += self->count;
-    self->batch->leased += self->count;
+    berth->leased += tri_rangeset_count(&self->undone);
+    self->batch->leased += tri_rangeset_count(&self->undone);
     worker->leases++;
-    worker->tasks_leased += self->count;
+    worker->tasks_leased += tri_rangeset_count(&self->undone);
     if (grade_is_suspect(&self->grade))
         worker->suspects++;
 }
@@ -96,6 +96,32 @@ struct lease *lease_new(struct engine *engine,
     self->loading = load_lease(engine, self);
     if (!self->loading)
         send_lease(engine, self);
+    return self;
+}
+
+struct lease *lease_adopt(struct engine *engine,
+                          struct berth *berth,
+                          const struct grade *grade,
+                          uint64_t number,
+                          const struct tri_rangeset *tasks)
+{
+    struct lease *self = tri_alloc(1, sizeof(*self));
+    struct batch *batch = berth->batch;
+    uint64_t last = 0;
+
+    self->number = number;
+    self->batch = batch;
+    self->berth = berth;
+    self->grade = *grade;
+    tri_rangeset_first(tasks, &self->first);
+    tri_rangeset_last(tasks, &last);
+    self->count = last - self->first + 1;
+    tri_rangeset_copy(&self->undone, tasks);
+    link_lease(engine, self);
+    credit_reserve(engine, self, credit_need(engine, batch, tri_rangeset_count(tasks)));
+    charge(engine, self);
+    berth_update(engine, berth);
+    batch_touch(engine, batch);
     return self;
 }
 
@@ -140,6 +166,15 @@ struct lease *lease_find(const struct engine *engine, const struct worker *worke
     struct lease *lease = tri_map_find(&engine->leases, number);
 
     return lease != NULL && lease->berth->worker == worker ? lease : NULL;
+}
+
+bool lease_is_about(struct lease *self, uint64_t number, uint64_t generation)
+{
+    if (self->batch->number != number)
+        return false;
+    if (self->generation == 0)
+        self->generation = generation;
+    return self->generation == generation;
 }
 
 void lease_renew(struct engine *engine, struct lease *self)

@@ -23,6 +23,9 @@ struct worker;
 #define LEASE_EPOCH_SHIFT 40
 #define LEASE_EPOCH_MASK UINT64_C(0x7fffff)
 
+/* Leases of one worker: all fit into one HEARTBEAT. */
+#define LEASES_OF_WORKER_MAX 16384
+
 /* Charged for a task of unknown length until its result says better. */
 #define LEASE_CHARGE_UNKNOWN_NS 1000000
 
@@ -65,7 +68,7 @@ struct lease {
     struct grade grade;
     uint64_t first;
     uint64_t count;
-    uint64_t generation;
+    uint64_t generation; /* 0: of an earlier life, its first report says */
     struct tri_rangeset undone;
     struct tri_rangeset started; /* as last told */
     struct tri_dlist_node node;  /* berth->leases */
@@ -96,6 +99,9 @@ struct berth *berth_ask(struct engine *engine,
                         struct worker *worker,
                         struct batch *batch,
                         uint64_t tasks);
+
+/* The same for a worker that comes with leases of an earlier life; BATCH is still to be sent. */
+struct berth *berth_reclaim(struct engine *engine, struct worker *worker, struct batch *batch);
 
 /* Send BATCH (again). */
 void berth_tell(struct engine *engine, struct berth *self);
@@ -134,8 +140,20 @@ struct lease *lease_new(struct engine *engine,
                         uint64_t result_bytes,
                         bool on_reserve);
 
+/* Tasks that have been taken out of where they waited are a lease that the worker has had since an
+ * earlier life. */
+struct lease *lease_adopt(struct engine *engine,
+                          struct berth *berth,
+                          const struct grade *grade,
+                          uint64_t number,
+                          const struct tri_rangeset *tasks);
+
 /* The payload of a loading lease is there (or cannot be had). */
 void lease_loaded(struct engine *engine, struct lease *self);
+
+/* True for a report about this lease. One from before a restart is of the generation that its
+ * worker says. */
+bool lease_is_about(struct lease *self, uint64_t number, uint64_t generation);
 
 /* Name it in a heartbeat: it lives lease_ms longer. */
 void lease_renew(struct engine *engine, struct lease *self);

@@ -29,6 +29,7 @@ void out_begin(struct out *self)
         tri_buffer_deinit(&self->bytes);
     tri_buffer_clear(&self->bytes);
     self->count = 0;
+    self->writes = false;
     self->attachment_count = 0;
 }
 
@@ -93,6 +94,7 @@ static struct effect *add(struct out *self, enum effect_type type)
         self->effects = tri_realloc(self->effects, self->capacity, sizeof(*self->effects));
     }
     effect = &self->effects[self->count++];
+    self->writes = self->writes || type == EFFECT_PUT || type == EFFECT_DELETE;
     *effect = (struct effect){ .type = type };
     return effect;
 }
@@ -156,7 +158,9 @@ bool out_send(struct engine *engine,
 {
     if (!session->connected)
         return false;
-    add_send(&engine->out, &session->peer, encode(&engine->out, message), waits);
+    /* Nothing overtakes WELCOME. */
+    add_send(&engine->out, &session->peer, encode(&engine->out, message),
+             waits || !session->greeted);
     return true;
 }
 

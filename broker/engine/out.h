@@ -20,6 +20,7 @@ struct out {
     struct effect *effects;
     size_t count;
     size_t capacity;
+    bool writes; /* there is a PUT or DELETE among them */
     struct attachment *attachments;
     size_t attachment_count;
     size_t attachment_capacity;

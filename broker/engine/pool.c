@@ -46,7 +46,16 @@ void batch_add_pending(struct engine *engine,
         return;
     }
     self->pending += tri_rangeset_union(&pool_of(self, grade)->tasks, tasks);
+    self->suspects_changed = self->suspects_changed || grade->vanished != 0;
     batch_gain(engine, self);
+}
+
+void batch_restore_pending(struct batch *self,
+                           const struct grade *grade,
+                           uint64_t first,
+                           uint64_t count)
+{
+    self->pending += tri_rangeset_add(&pool_of(self, grade)->tasks, first, count);
 }
 
 void batch_add_fresh(struct engine *engine, struct batch *self, uint64_t first, uint64_t count)

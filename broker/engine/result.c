@@ -51,6 +51,12 @@ void report_measure(struct session *session, struct batch *batch, uint64_t tasks
         measure(berth, tasks, wall_ns);
 }
 
+/* Peers may claim anything. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return b < INT64_MAX - a ? a + b : INT64_MAX;
+}
+
 void report_account(struct engine *engine,
                     struct session *session,
                     struct batch *batch,
@@ -61,8 +67,8 @@ void report_account(struct engine *engine,
 {
     struct berth *berth = berth_find(session->worker, batch);
 
-    batch->wall_ns += wall_ns;
-    batch->cpu_ns += cpu_ns;
+    batch->wall_ns = plus(batch->wall_ns, wall_ns);
+    batch->cpu_ns = plus(batch->cpu_ns, cpu_ns);
     batch->model = model;
     if (berth == NULL)
         return;
@@ -82,13 +88,8 @@ void report_account(struct engine *engine,
 struct report {
     struct batch *batch;
     struct lease *lease; /* NULL: no longer (or never) this worker's */
+    uint64_t end;        /* tasks from here on cannot be meant */
 };
-
-/* Results of an earlier life of the broker are for batches that it does not have any more. */
-static bool is_of_this_epoch(const struct engine *engine, uint64_t lease)
-{
-    return lease >> LEASE_EPOCH_SHIFT == (engine->options.epoch & LEASE_EPOCH_MASK);
-}
 
 static struct report find_report(const struct engine *engine,
                                  const struct session *session,
@@ -98,15 +99,13 @@ static struct report find_report(const struct engine *engine,
 {
     struct report report = { .lease = lease_find(engine, session->worker, lease) };
 
-    if (report.lease != NULL && report.lease->batch->number == number
-        && report.lease->generation == generation) {
-        report.batch = report.lease->batch;
-        return report;
-    }
-    report.lease = NULL;
-    if (!is_of_this_epoch(engine, lease))
-        return report;
     report.batch = tri_map_find(&engine->batches, number);
+    if (report.batch == NULL || !reclaim_covers(engine, report.batch, lease, &report.end))
+        report.batch = NULL;
+    if (report.lease != NULL && report.batch != NULL
+        && lease_is_about(report.lease, number, generation))
+        return report;
+    report.lease = NULL;
     if (report.batch != NULL && report.batch->generation != generation)
         report.batch = NULL;
     return report;
@@ -118,7 +117,8 @@ static void accept_scattered(struct engine *engine,
                              struct tri_range range,
                              struct tri_rangeset *accepted)
 {
-    uint64_t end = range.first + range.count;
+    uint64_t end =
+        range.first + range.count < report->end ? range.first + range.count : report->end;
     struct tri_range undone;
 
     for (uint64_t at = range.first; batch_next_undone(report->batch, at, end, &undone);) {
@@ -187,7 +187,7 @@ static void take_results(struct engine *engine,
                          const struct tri_rec_result *head,
                          struct tri_bytes frame)
 {
-    const struct row_origin origin = { TRI_ROW_VALUES, tri_bytes_of(session->name), head->model };
+    const struct row_origin origin = { ROW_VALUES, tri_bytes_of(session->name), head->model };
     struct batch *batch = report->batch;
     struct tri_rangeset accepted = { 0 };
     uint64_t count;
@@ -202,6 +202,8 @@ static void take_results(struct engine *engine,
         batch->result_tasks += count;
         batch_add_done(engine, batch, &accepted);
         row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report));
+    } else {
+        batch_put_later(engine, batch);
     }
     if (count < head->count)
         out_trace(&engine->out, "result.stale batch=%llu worker=%s tasks=%llu",
@@ -245,6 +247,8 @@ static bool is_all_undone(const struct report *report, struct tri_ranges ranges)
         struct tri_range range = tri_ranges_at(ranges, i);
         struct tri_range undone;
 
+        if (range.first + range.count > report->end)
+            return false;
         if (!batch_next_undone(report->batch, range.first, range.first + range.count, &undone)
             || undone.first != range.first || undone.count != range.count)
             return false;
@@ -258,8 +262,7 @@ static void take_partial(struct engine *engine,
                          const struct tri_msg_partial *partial,
                          struct tri_bytes frame)
 {
-    const struct row_origin origin = { TRI_ROW_PARTIAL, tri_bytes_of(session->name),
-                                       partial->model };
+    const struct row_origin origin = { ROW_PARTIAL, tri_bytes_of(session->name), partial->model };
     struct batch *batch = report->batch;
     struct tri_rangeset accepted = { 0 };
     uint64_t count;

@@ -50,9 +50,11 @@ static void run_again(struct engine *engine, struct batch *batch, const struct t
     reopen(engine, batch);
     tri_rangeset_subtract(&batch->dead, tasks);
     tri_rangeset_subtract(&batch->settled, tasks);
+    tri_rangeset_subtract(&batch->folded_settled, tasks);
     if (batch->stock != NULL)
         stock_revive(engine, batch, tasks);
     entry_forget(engine, batch, tasks);
+    batch->suspects_changed = batch->suspects.size != 0; /* not what these were before */
     batch_add_pending(engine, batch, &fresh, tasks);
     batch_put(engine, batch);
     out_trace(&engine->out, "batch.retried batch=%llu generation=%llu tasks=%llu",

@@ -71,6 +71,18 @@ static void keep_frame(struct row *row,
     memcpy(row->frame, scratch->data, scratch->size);
 }
 
+uint64_t row_kind(enum row_what what)
+{
+    static const uint8_t kinds[] = {
+        [ROW_VALUES] = TRI_ROW_VALUES,
+        [ROW_PARTIAL] = TRI_ROW_PARTIAL,
+        [ROW_DEAD] = TRI_ROW_ENTRIES,
+        [ROW_CANCELLED] = TRI_ROW_ENTRIES,
+    };
+
+    return kinds[what];
+}
+
 static struct row *row_new(struct engine *engine,
                            const struct batch *batch,
                            const struct row_origin *origin,
@@ -82,10 +94,11 @@ static struct row *row_new(struct engine *engine,
     struct row *row = tri_alloc(1, sizeof(*row));
 
     row->id = batch->row_next;
+    row->what = origin->what;
     message.row.number = batch->number;
     message.row.generation = batch->generation;
     message.row.row = row->id;
-    message.row.kind = origin->kind;
+    message.row.kind = row_kind(origin->what);
     message.row.worker = origin->worker;
     message.row.model = origin->model;
     message.row.ranges = (struct tri_ranges){ pairs.data, count };
@@ -94,6 +107,26 @@ static struct row *row_new(struct engine *engine,
     tri_rangeset_last(ranges, &row->last);
     tri_buffer_deinit(&pairs);
     return row;
+}
+
+/* Keep it until the owner has it. */
+static void keep(struct engine *engine, struct batch *batch, struct row *row)
+{
+    push(batch, row);
+    if (row->on_reserve)
+        tri_dlist_push_back(&batch->reserve_rows, &row->reserve);
+    batch->row_bytes += row->bytes;
+    engine->memory.row_bytes += row->bytes;
+}
+
+static struct tri_bytes head_of(struct engine *engine,
+                                const struct batch *batch,
+                                const struct row *row,
+                                uint64_t flags)
+{
+    tri_buffer_clear(&engine->scratch);
+    stored_row(batch, row, flags | (row->on_reserve ? ROW_ON_RESERVE : 0), &engine->scratch);
+    return tri_buffer_bytes(&engine->scratch);
 }
 
 void row_add(struct engine *engine,
@@ -105,21 +138,61 @@ void row_add(struct engine *engine,
              bool on_reserve)
 {
     struct row *row = row_new(engine, batch, origin, ranges);
-    struct tri_bytes head = { row->frame, row->frame_size };
+    struct tri_bytes head;
 
     row->bytes = payload.size;
     row->on_reserve = on_reserve;
-    push(batch, row);
-    if (on_reserve)
-        tri_dlist_push_back(&batch->reserve_rows, &row->reserve);
-    batch->row_bytes += row->bytes;
-    engine->memory.row_bytes += row->bytes;
+    keep(engine, batch, row);
+    head = head_of(engine, batch, row, 0);
     if (frame >= 0)
         out_put_frame(&engine->out, row_key(batch, row->id), head, payload, frame);
     else
         out_put_payload(&engine->out, row_key(batch, row->id), head, payload);
     batch_touch(engine, batch);
     post_pump_all(engine, batch);
+}
+
+/* Rows before `id` that are not there have been acknowledged. */
+static void skip_to(struct batch *batch, uint64_t id)
+{
+    if (batch->row_base == batch->row_next)
+        batch->row_base = batch->row_next = id;
+    while (batch->row_next < id)
+        push(batch, NULL);
+}
+
+void row_restore(struct engine *engine,
+                 struct batch *batch,
+                 const struct tri_msg_row *message,
+                 struct tri_bytes frame,
+                 enum row_what what,
+                 uint64_t payload_bytes,
+                 bool on_reserve)
+{
+    struct row *row = tri_alloc(1, sizeof(*row));
+    struct tri_range last = tri_ranges_at(message->ranges, message->ranges.count - 1);
+
+    row->id = message->row;
+    row->what = what;
+    row->bytes = payload_bytes;
+    row->on_reserve = on_reserve;
+    row->last = last.first + last.count - 1;
+    row->frame_size = frame.size;
+    row->frame = tri_alloc(1, frame.size);
+    memcpy(row->frame, frame.data, frame.size);
+    skip_to(batch, row->id);
+    keep(engine, batch, row);
+}
+
+void row_restore_gap(struct batch *batch, uint64_t id)
+{
+    tri_rangeset_add(&batch->unfolded, id, 1);
+    skip_to(batch, id + 1);
+}
+
+void row_restore_end(struct batch *batch, uint64_t id)
+{
+    skip_to(batch, id);
 }
 
 bool row_reserve_blocks(const struct batch *batch, uint64_t oldest)
@@ -173,6 +246,8 @@ void row_fold(struct engine *engine, struct batch *batch)
                <= STORED_RANGES_MAX;
     if (!batch->folds)
         return;
+    tri_rangeset_copy(&batch->folded_settled, &batch->settled);
+    tri_rangeset_copy(&batch->folded_cancelled, &batch->cancelled);
     batch_put(engine, batch);
     while (tri_rangeset_take_first(&batch->unfolded, UINT64_MAX, &ids))
         for (uint64_t id = ids.first; id < ids.first + ids.count; id++)
@@ -198,8 +273,7 @@ void row_delete(struct engine *engine, struct batch *batch, uint64_t id)
     if (batch->folds) {
         out_delete(&engine->out, row_key(batch, id));
     } else {
-        out_put(&engine->out, row_key(batch, id),
-                (struct tri_bytes){ row->frame, row->frame_size });
+        out_put(&engine->out, row_key(batch, id), head_of(engine, batch, row, ROW_ACKNOWLEDGED));
         tri_rangeset_add(&batch->unfolded, id, 1);
     }
     row_free(engine, batch, row);

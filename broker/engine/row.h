@@ -18,9 +18,13 @@ struct engine;
 struct batch;
 struct session;
 
+/* What its tasks are. Never renumbered: it stands in the store. */
+enum row_what { ROW_VALUES, ROW_PARTIAL, ROW_DEAD, ROW_CANCELLED };
+
 struct row {
     uint64_t id;
     uint64_t bytes; /* of the payload */
+    enum row_what what;
     uint8_t *frame; /* the ROW message, encoded */
     size_t frame_size;
     uint64_t last;                 /* the largest index in it */
@@ -30,7 +34,7 @@ struct row {
 
 /* What a row is, and where it comes from. */
 struct row_origin {
-    enum tri_row_kind kind;
+    enum row_what what;
     struct tri_bytes worker;
     uint64_t model; /* of values and partials */
 };
@@ -87,6 +91,24 @@ size_t row_ranges(const struct tri_rangeset *set,
                   uint64_t from,
                   size_t max,
                   struct tri_buffer *out);
+
+/* A row as the store has it: the ROW message `frame`, decoded, and the size of its payload. */
+void row_restore(struct engine *engine,
+                 struct batch *batch,
+                 const struct tri_msg_row *message,
+                 struct tri_bytes frame,
+                 enum row_what what,
+                 uint64_t payload_bytes,
+                 bool on_reserve);
+
+/* Or that there was a row `id`, which has been acknowledged. */
+void row_restore_gap(struct batch *batch, uint64_t id);
+
+/* Or that the next row will be called `id`. */
+void row_restore_end(struct batch *batch, uint64_t id);
+
+/* The kind that clients see. */
+uint64_t row_kind(enum row_what what);
 
 /* The owner has consumed rows: first row_settle all of them, then row_fold, then row_delete. What
  * they covered is remembered in the batch's own row of the store; while that is too fragmented for

@@ -44,6 +44,7 @@ void session_connect(struct engine *engine, struct session *self, const struct p
     session_disconnect(engine, self);
     self->peer = *peer;
     self->connected = true;
+    self->greeted = false;
     tri_bytemap_at(&engine->routes, peer_bytes(peer), NULL)->pointer = self;
 }
 
@@ -103,8 +104,10 @@ void session_end(struct engine *engine, struct session *self, enum session_end w
         post_destroy(
             engine, tri_container_of(tri_dlist_first(&self->attachments), struct post, of_session));
     abandon_feeding(engine, self);
-    if (self->worker != NULL)
+    if (self->worker != NULL) {
         worker_give_back(engine, self->worker, why == SESSION_SILENT);
+        reclaim_leave(engine, self);
+    }
     free_session(engine, self);
 }
 

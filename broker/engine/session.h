@@ -22,6 +22,7 @@ enum worker_appetite { WORKER_FULL, WORKER_ROOMY, WORKER_HUNGRY };
 
 struct worker {
     struct session *session;
+    uint64_t note;                 /* its row of META: the store knows of it (reclaim.c) */
     struct tri_dlist_node node;    /* engine->workers */
     struct tri_dlist_node touched; /* engine->touched_workers */
     uint8_t *offer;                /* the encoded lists of HELLO, handlers first */
@@ -64,6 +65,7 @@ struct worker {
 struct session {
     struct peer_id peer;
     bool connected;
+    bool greeted; /* it has answered on this connection, so it has had WELCOME */
     enum tri_role role;
     struct tri_uuid instance;
     struct principal *principal;

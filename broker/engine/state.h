@@ -20,6 +20,8 @@
 #include "broker/engine/engine.h"
 #include "broker/engine/lease.h"
 #include "broker/engine/out.h"
+#include "broker/engine/reclaim.h"
+#include "broker/engine/recover.h"
 #include "broker/engine/row.h"
 #include "broker/engine/service.h"
 #include "broker/engine/session.h"
@@ -37,8 +39,11 @@ struct engine {
     tri_time now;
     const struct event *event; /* during a step */
     struct tri_prng prng;
-    bool begun;    /* the epoch has been written */
-    bool stopping; /* SHUTDOWN came: nothing is leased any more */
+    bool begun;            /* the epoch has been written */
+    uint64_t clock_offset; /* of the durable clock (stored.h) to the time of events */
+    tri_time clock_put_at;
+    struct recovery *recovery; /* while rows of the store are read (recover.c) */
+    bool stopping;             /* SHUTDOWN came: nothing is leased any more */
     struct out out;
     struct tri_buffer scratch; /* lists inside messages */
 
@@ -49,6 +54,11 @@ struct engine {
     struct tri_dlist_head touched_workers;
     struct tri_dlist_head postponed_workers; /* touched, but without free oars */
     struct tri_bytemap handlers;             /* every name ever offered */
+    uint64_t next_note;                      /* next key of META (stored.h) */
+
+    struct tri_bytemap known; /* workers of an earlier life that have not come back: their notes */
+    bool reclaiming;          /* some may still come: old batches are held back (reclaim.c) */
+    tri_time reclaim_until;
 
     struct tri_bytemap principals;
     uint64_t fair_clock; /* virtual time of the principal served last */
@@ -77,6 +87,12 @@ struct engine {
 };
 
 /* ---- engine.c ---- */
+
+/* What the durable clock shows at `time`. */
+static inline uint64_t engine_clock(const struct engine *self, tri_time time)
+{
+    return time + self->clock_offset;
+}
 
 /* Something the engine has in common with every batch of a principal. */
 struct principal *engine_principal(struct engine *self, struct tri_bytes name);

@@ -1,3 +1,4 @@
+#include "broker/engine/resume.h"
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
@@ -21,6 +22,23 @@ void stock_new(struct engine *engine, struct batch *batch)
     XXH3_128bits_reset(self->state);
     batch->stock = self;
     credit_append(engine, batch);
+}
+
+bool stock_restore(struct batch *batch,
+                   struct tri_bytes hash,
+                   struct tri_bytes hashing,
+                   uint64_t appended_bytes)
+{
+    struct stock *self = tri_alloc(1, sizeof(*self));
+
+    batch->stock = self;
+    self->appended_bytes = self->credit_bytes = self->told_bytes = appended_bytes;
+    memcpy(self->hash, hash.data, sizeof(self->hash));
+    if (batch->sealed)
+        return true;
+    self->state = XXH3_createState();
+    tri_assert(self->state != NULL);
+    return resume_open(hashing, self->state);
 }
 
 static void drop(struct engine *engine, struct chunk *chunk)
@@ -145,11 +163,19 @@ struct chunk *stock_find(const struct stock *self, uint64_t index)
 
 /* ---- tasks end ------------------------------------------------------------------------------ */
 
+/* While items may follow, the newest chunk's row says where they go on. */
+static bool is_newest(const struct chunk *chunk)
+{
+    return !chunk->batch->sealed && chunk->first + chunk->count == chunk->batch->count;
+}
+
 static void settle(struct engine *engine, struct chunk *chunk)
 {
     struct stock *stock = chunk->batch->stock;
 
     if (chunk->left == 0 && !chunk->dropped) {
+        if (is_newest(chunk))
+            batch_put_later(engine, chunk->batch);
         out_delete(&engine->out,
                    (struct store_key){ STORE_CHUNK, chunk->batch->number, chunk->first });
         drop(engine, chunk);
@@ -203,6 +229,27 @@ void stock_end_tasks(struct engine *engine,
         credit_append(engine, batch);
 }
 
+/* ---- recovery ------------------------------------------------------------------------------- */
+
+void stock_recovered(struct engine *engine, struct batch *batch)
+{
+    struct stock *self = batch->stock;
+
+    for (size_t i = self->first; i < self->count; i++) {
+        struct chunk *chunk = self->chunks[i];
+
+        chunk->left -= tri_rangeset_count_in(&batch->done, chunk->first, chunk->count)
+                       + tri_rangeset_count_in(&batch->cancelled, chunk->first, chunk->count);
+        chunk->dead = tri_rangeset_count_in(&batch->dead, chunk->first, chunk->count);
+        if (chunk->left == 0) {
+            drop(engine, chunk);
+        } else if (chunk->left == chunk->dead) {
+            self->live_bytes -= chunk->bytes;
+            tri_dlist_push_back(&engine->spent_chunks, &chunk->spent);
+        }
+    }
+}
+
 /* ---- retry by hand -------------------------------------------------------------------------- */
 
 bool stock_has(const struct stock *self, const struct tri_rangeset *tasks)
@@ -245,6 +292,8 @@ void stock_reclaim(struct engine *engine, uint64_t bytes)
 
         out_trace(&engine->out, "chunk.dropped batch=%llu first=%llu why=memory",
                   (unsigned long long)chunk->batch->number, (unsigned long long)chunk->first);
+        if (is_newest(chunk))
+            batch_put_later(engine, chunk->batch);
         out_delete(&engine->out,
                    (struct store_key){ STORE_CHUNK, chunk->batch->number, chunk->first });
         drop(engine, chunk);

@@ -45,6 +45,15 @@ struct stock {
 };
 
 void stock_new(struct engine *engine, struct batch *batch);
+
+/* The stock of a batch as the store has it, without a chunk. False: `hashing` says nothing. */
+bool stock_restore(struct batch *batch,
+                   struct tri_bytes hash,
+                   struct tri_bytes hashing,
+                   uint64_t appended_bytes);
+
+/* What has been read of the batch's tasks tells what its chunks are good for. */
+void stock_recovered(struct engine *engine, struct batch *batch);
 void stock_destroy(struct engine *engine, struct batch *batch);
 
 /* No chunk will be added: the hash is final, dropped chunks are forgotten. */

@@ -21,23 +21,28 @@ static bool range_fits(const struct tri_rec_spec *spec)
            && !__builtin_add_overflow(spec->first, span, &last);
 }
 
-static const char *fault_of(const struct tri_msg_submit *submit, const struct tri_rec_spec *spec)
+const char *submit_fault(const struct tri_rec_spec *spec)
 {
     struct tri_list labels = spec->labels;
     struct tri_rec_text label;
 
-    if (submit->batch.size != sizeof(struct tri_uuid))
-        return "a batch is named by 16 bytes";
     if (spec->handler.size == 0 || has_nul(spec->handler))
         return "a batch needs the name of a handler";
     while (tri_list_next(&labels, TRI_RECORD_TEXT, &label))
         if (label.text.size == 0 || has_nul(label.text))
             return "a label is a text";
-    if (submit->open != 0 && spec->source == TRI_SOURCE_RANGE)
-        return "only a batch of items can be open";
     if (!range_fits(spec))
         return "the range leaves 64 bits";
     return NULL;
+}
+
+static const char *fault_of(const struct tri_msg_submit *submit, const struct tri_rec_spec *spec)
+{
+    if (submit->batch.size != sizeof(struct tri_uuid))
+        return "a batch is named by 16 bytes";
+    if (submit->open != 0 && spec->source == TRI_SOURCE_RANGE)
+        return "only a batch of items can be open";
+    return submit_fault(spec);
 }
 
 static bool is_known(const struct engine *engine, const struct tri_rec_spec *spec)
@@ -86,6 +91,7 @@ static void accept(struct engine *engine,
     message.accepted.count = batch->count;
     message.accepted.absent = tri_dlist_is_empty(&batch->class->links);
     if (batch->stock != NULL) {
+        credit_append(engine, batch);
         message.accepted.hash = stock_hash(batch->stock);
         message.accepted.append_bytes_max = batch->stock->credit_bytes;
         batch->stock->told_bytes = batch->stock->credit_bytes;

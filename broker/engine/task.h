@@ -29,6 +29,13 @@ void entry_note(struct engine *engine,
                 uint64_t wait_ms,
                 bool dead);
 
+/* The history of a task as the store has it; `dead` and pending are not its business. */
+struct stored_task;
+void entry_restore(struct engine *engine,
+                   struct batch *batch,
+                   uint64_t index,
+                   const struct stored_task *stored);
+
 /* The tasks have succeeded (or run again from the start): their history goes. */
 void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 void entry_free_all(struct engine *engine, struct batch *batch);
@@ -41,6 +48,13 @@ void delay_new(struct engine *engine,
                const struct grade *grade,
                const struct tri_rangeset *tasks,
                uint64_t wait_ms);
+
+/* The store says that a task waits; together with the one before if that waits for the same. */
+void delay_restore(struct engine *engine,
+                   struct batch *batch,
+                   const struct grade *grade,
+                   uint64_t index,
+                   uint64_t wait_ms);
 void delay_free(struct engine *engine, struct delay *self);
 
 /* Take tasks out of every delay of the batch; returns how many there were. */
@@ -51,6 +65,14 @@ void delay_cancel_all(struct engine *engine, struct batch *batch, struct tri_ran
 
 /* What is due becomes pending. */
 void delay_expire(struct engine *engine);
+
+/* ---- suspects.c ---- */
+
+/* Write down which tasks are suspects, if that has changed. */
+void suspects_note(struct engine *engine, struct batch *batch);
+
+/* Make suspects of what its row names and is pending. False: these bytes are not ours. */
+bool suspects_restore(struct batch *batch);
 
 /* ---- ended.c, retry.c, cancel.c, halt.c ---- */
 
@@ -79,6 +101,9 @@ void bury_tasks(struct engine *engine,
 
 void on_submit(struct engine *engine, struct session *session, const struct tri_msg_submit *submit);
 
+/* What is wrong with a spec that could be decoded, or NULL. */
+const char *submit_fault(const struct tri_rec_spec *spec);
+
 /* Report cancelled tasks to the batch's clients: one row however many they are. */
 void cancel_report(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 
@@ -87,6 +112,10 @@ uint64_t cancel_rest(struct engine *engine, struct batch *batch, bool running);
 
 /* Start nothing more of a batch: it will be HALTED when what runs has ended (NOW: at once). */
 void halt_batch(struct engine *engine, struct batch *batch, enum tri_halt how, const char *reason);
+
+/* After a restart: what nobody came back with is cancelled, what has not been started asked back.
+ */
+void halt_again(struct engine *engine, struct batch *batch);
 
 /* Halt it if its rule says so, after a task died. */
 void halt_if_due(struct engine *engine, struct batch *batch);

@@ -32,8 +32,11 @@ static void read_offer(struct engine *engine,
     tri_bytemap_clear(&self->labels);
     while (tri_list_next(&handlers, TRI_RECORD_HANDLER, &handler)) {
         tri_bytemap_at(&self->handlers, handler.name, NULL)->number = 1;
-        if (engine->handlers.count < HANDLERS_KNOWN_MAX)
+        if (engine->handlers.count < HANDLERS_KNOWN_MAX
+            && tri_bytemap_find(&engine->handlers, handler.name) == NULL) {
             tri_bytemap_at(&engine->handlers, handler.name, NULL)->number = 1;
+            stored_put_note(engine, engine->next_note++, NOTE_HANDLER, handler.name);
+        }
     }
     while (tri_list_next(&labels, TRI_RECORD_TEXT, &label))
         tri_bytemap_at(&self->labels, label.text, NULL)->number = 1;

@@ -1,6 +1,8 @@
 /* scenario.c - the world around the engine: steps, peers, time, and what was sent. */
 #include "tests/engine/scenario.h"
 
+#include "tests/engine/recovered.h"
+
 #include "common/assert.h"
 #include "common/proto/codec.h"
 
@@ -15,6 +17,9 @@
         if (!(condition))              \
             ck_abort_msg(__VA_ARGS__); \
     } while (0)
+
+/* Steps of a story after each of which a restart is tried; later ones now and then. */
+#define RECOVERED_STEPS 200
 
 static const char *const default_handlers[] = { "square", "echo", "command", NULL };
 static const char *const no_labels[] = { NULL };
@@ -36,19 +41,40 @@ static bool has_row(const struct scenario *s, const struct store_key *key)
     return tri_bytemap_find(&s->rows, key_bytes(key, packed)) != NULL;
 }
 
+struct kept *kept_row(struct scenario *s, struct store_key key)
+{
+    uint64_t packed[3];
+    union tri_bytemap_value *value = tri_bytemap_find(&s->rows, key_bytes(&key, packed));
+
+    return value != NULL ? value->pointer : NULL;
+}
+
+static void free_kept(struct kept *kept)
+{
+    free(kept->head);
+    free(kept);
+}
+
+void lose_row(struct scenario *s, struct store_key key)
+{
+    uint64_t packed[3];
+    struct kept *kept = kept_row(s, key);
+
+    STORY_CHECK(kept != NULL, "a row is deleted that is not there");
+    tri_bytemap_remove(&s->rows, key_bytes(&key, packed));
+    free_kept(kept);
+}
+
 static void delete_batch(struct scenario *s, uint64_t batch)
 {
     struct tri_bytes key;
     union tri_bytemap_value value;
 
     for (size_t at = 0; tri_bytemap_next(&s->rows, &at, &key, &value);) {
-        uint64_t packed[3];
-        uint8_t copy[sizeof(packed)];
+        struct kept *kept = value.pointer;
 
-        memcpy(packed, key.data, sizeof(packed));
-        memcpy(copy, key.data, sizeof(copy));
-        if (packed[1] == batch)
-            tri_bytemap_remove(&s->rows, (struct tri_bytes){ copy, sizeof(copy) });
+        if (kept->key.batch == batch && kept->key.table != STORE_META)
+            lose_row(s, kept->key);
     }
 }
 
@@ -147,6 +173,10 @@ static void apply_send(struct scenario *s,
                 s->batches[i].number = message.accepted.number;
     if (message.type == TRI_MESSAGE_ATTACHED && message.attached.hash.size == 16)
         memcpy(s->attached_hash, message.attached.hash.data, 16);
+    if (message.type == TRI_MESSAGE_WELCOME) {
+        s->welcome_epoch = message.welcome.epoch;
+        memcpy(s->welcome_cluster, message.welcome.cluster.data, 16);
+    }
     if (message.type == TRI_MESSAGE_ERROR)
         s->refused_request = message.error.request;
     if (message.type == TRI_MESSAGE_APPENDED) {
@@ -174,19 +204,26 @@ static void apply_send(struct scenario *s,
 static void apply_put(struct scenario *s, const struct effect *effect)
 {
     uint64_t packed[3];
+    union tri_bytemap_value *value =
+        tri_bytemap_at(&s->rows, key_bytes(&effect->put.key, packed), NULL);
+    struct kept *kept = tri_alloc(1, sizeof(*kept));
 
-    tri_bytemap_at(&s->rows, key_bytes(&effect->put.key, packed), NULL)->number = 1;
+    if (value->pointer != NULL)
+        free_kept(value->pointer);
+    kept->key = effect->put.key;
+    kept->payload_bytes = effect->put.payload.size;
+    kept->head_size = effect->put.head.size;
+    kept->head = tri_alloc(1, kept->head_size + 1);
+    memcpy(kept->head, effect->put.head.data, kept->head_size);
+    value->pointer = kept;
 }
 
 static void apply_delete(struct scenario *s, const struct effect *effect)
 {
-    uint64_t packed[3];
-
     if (effect->delete.whole_batch)
         delete_batch(s, effect->delete.key.batch);
     else
-        STORY_CHECK(tri_bytemap_remove(&s->rows, key_bytes(&effect->delete.key, packed)),
-                    "a row is deleted that is not there");
+        lose_row(s, effect->delete.key);
 }
 
 static void mix(struct scenario *s, const void *data, size_t size)
@@ -230,6 +267,15 @@ static void answer_batch(struct scenario *s, struct peer *peer, uint64_t number)
     peer_sends(s, peer->name, &message, NULL, 0);
 }
 
+/* A restart now would find everything. */
+static void recover_and_compare(struct scenario *s)
+{
+    struct engine *again = recovered_engine(s);
+
+    recovered_equals(s->engine, again);
+    engine_destroy(&again);
+}
+
 void step(struct scenario *s, const struct event *event)
 {
     struct effects effects = engine_step(s->engine, event);
@@ -239,6 +285,9 @@ void step(struct scenario *s, const struct event *event)
     for (size_t i = 0; i < effects.count; i++)
         apply(s, &effects.items[i], batches, &count);
     engine_check(s->engine);
+    if (!s->is_random && (s->steps < RECOVERED_STEPS || s->steps % 64 == 0))
+        recover_and_compare(s);
+    s->steps++;
     for (size_t i = 0; i < count; i++)
         answer_batch(s, &s->peers[batches[i * 2]], batches[i * 2 + 1]);
 }
@@ -282,6 +331,77 @@ static void free_peer(struct peer *peer)
     free(peer->sent);
 }
 
+static void free_rows(struct scenario *s)
+{
+    struct tri_bytes key;
+    union tri_bytemap_value value;
+
+    for (size_t at = 0; tri_bytemap_next(&s->rows, &at, &key, &value);)
+        free_kept(value.pointer);
+    tri_bytemap_deinit(&s->rows);
+}
+
+/* ---- restarts ------------------------------------------------------------------------------- */
+
+static int by_key(const void *left, const void *right)
+{
+    const struct store_key *a = &(*(struct kept *const *)left)->key;
+    const struct store_key *b = &(*(struct kept *const *)right)->key;
+
+    if (a->table != b->table)
+        return a->table < b->table ? -1 : 1;
+    if (a->batch != b->batch)
+        return a->batch < b->batch ? -1 : 1;
+    return (a->key > b->key) - (a->key < b->key);
+}
+
+enum tri_status recover_into(struct scenario *s, struct engine *engine, struct tri_error *error)
+{
+    struct kept **rows = tri_alloc(s->rows.count + 1, sizeof(*rows));
+    struct recovery_counts counts;
+    struct tri_bytes key;
+    union tri_bytemap_value value;
+    enum tri_status status = TRI_OK;
+    size_t count = 0;
+
+    for (size_t at = 0; tri_bytemap_next(&s->rows, &at, &key, &value);)
+        rows[count++] = value.pointer;
+    qsort(rows, count, sizeof(struct kept *), by_key);
+    engine_recover_begin(engine, s->now);
+    for (size_t i = 0; i < count && status == TRI_OK; i++)
+        status = engine_recover_row(engine, rows[i]->key,
+                                    (struct tri_bytes){ rows[i]->head, rows[i]->head_size },
+                                    rows[i]->payload_bytes, error);
+    if (status == TRI_OK)
+        status = engine_recover_end(engine, &counts, error);
+    free(rows);
+    return status;
+}
+
+struct engine *recovered_engine(struct scenario *s)
+{
+    struct engine *engine = engine_new(&s->options);
+    struct tri_error error;
+    enum tri_status status = recover_into(s, engine, &error);
+
+    STORY_CHECK(status == TRI_OK, "%s", error.text);
+    engine_check(engine);
+    return engine;
+}
+
+void broker_restarts(struct scenario *s)
+{
+    struct engine *engine;
+
+    expect_nothing_else(s);
+    engine = recovered_engine(s);
+    engine_destroy(&s->engine);
+    s->engine = engine;
+    s->get_count = 0;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        s->peers[i].silent = true;
+}
+
 void scenario_end(struct scenario *s)
 {
     expect_nothing_else(s);
@@ -290,7 +410,7 @@ void scenario_end(struct scenario *s)
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (s->peers[i].used)
             free_peer(&s->peers[i]);
-    tri_bytemap_deinit(&s->rows);
+    free_rows(s);
     tri_buffer_deinit(&s->trace);
     tri_buffer_deinit(&s->history);
 }

@@ -3,8 +3,9 @@
  * A scenario is an engine with peers around it. Actions are events; what the engine sends waits,
  * per peer and as one line of text each, until the story expects it. Anything that was sent and is
  * not expected fails at the next action, and so does anything expected that was not sent. After
- * every step engine_check() runs, PUTs and DELETEs are applied to a model of the store, and every
- * payload that a SEND names must be there.
+ * every step engine_check() runs, PUTs and DELETEs are applied to a model of the store, every
+ * payload that a SEND names must be there, and an engine recovered from the model must know all
+ * that this one knows (recovered.h).
  *
  *     LEASE b1 0+10 attempt=2 isolated      tasks first+count; attempt and flags when not usual
  *     ROW b1 #3 values 0+4,7+1              row number, kind, ranges
@@ -89,7 +90,7 @@ struct scenario {
     uint64_t routes;
     tri_time next_beat;
     bool wants_progress;
-    struct tri_bytemap rows; /* the store's model: keys that are there */
+    struct tri_bytemap rows; /* the store's model: keys to struct kept */
     struct tri_buffer trace;
     struct tri_buffer history; /* every line sent, as "w1 LEASE b1 0+2\n" */
     uint64_t hash;             /* over every effect, for determinism */
@@ -99,6 +100,18 @@ struct scenario {
     uint64_t appended_count;   /* of the last APPENDED */
     uint64_t credit_bytes;     /* append_bytes_max, as last told */
     uint64_t refused_request;  /* of the last ERROR */
+    uint64_t welcome_epoch;    /* of the last WELCOME */
+    uint8_t welcome_cluster[16];
+    uint64_t steps;
+    bool is_random; /* it looks for itself whether what the store has is enough */
+};
+
+/* A row of the store. */
+struct kept {
+    struct store_key key;
+    uint64_t payload_bytes;
+    size_t head_size;
+    uint8_t *head;
 };
 
 struct scenario_spec {
@@ -124,6 +137,18 @@ struct engine_options scenario_options(void);
 
 /* Nothing unexpected may be left. */
 void scenario_end(struct scenario *s);
+
+/* ---- the broker's life ---- */
+
+/* A second engine from the rows of the store, as they are now. */
+struct engine *recovered_engine(struct scenario *s);
+
+/* The same, which may be refused. */
+enum tri_status recover_into(struct scenario *s, struct engine *engine, struct tri_error *error);
+
+/* The broker is killed and comes back with its store. Nobody is connected; what peers were sent is
+ * forgotten, what workers hold is not. */
+void broker_restarts(struct scenario *s);
 
 /* ---- time ---- */
 
@@ -165,6 +190,10 @@ void peer_sends(struct scenario *s,
                 const struct tri_bytes *frames,
                 size_t frame_count);
 void step(struct scenario *s, const struct event *event);
+
+/* A row of the store's model, or NULL, to look at or to damage; and to remove one. */
+struct kept *kept_row(struct scenario *s, struct store_key key);
+void lose_row(struct scenario *s, struct store_key key);
 
 struct peer *peer_of(struct scenario *s, const char *name);
 struct scenario_batch *batch_of(struct scenario *s, const char *name);

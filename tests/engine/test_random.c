@@ -2,6 +2,8 @@
  * same effects. */
 #include "tests/engine/scenario.h"
 
+#include "tests/engine/recovered.h"
+
 #include "common/prng.h"
 #include "common/proto/chunk.h"
 #include "common/proto/codec.h"
@@ -394,6 +396,35 @@ static void answer_gets(struct chaos *c)
     }
 }
 
+/* At some instants a second engine is made of what is in the store. */
+static void recover(struct chaos *c)
+{
+    struct engine *again = recovered_engine(&c->s);
+
+    recovered_equals(c->s.engine, again);
+    engine_destroy(&again);
+}
+
+/* Sometimes that one goes on. Those who were connected come back, most of them, in some order. */
+static void restart(struct chaos *c)
+{
+    static const char *const names[] = { "w0", "c0", "w1", "c1", "w2", "c2", "w3" };
+
+    broker_restarts(&c->s);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (chance(c, 30))
+            worker_loses_leases(&c->s, names[i]);
+        if (chance(c, 80))
+            peer_returns(&c->s, names[i]);
+        answer_gets(c);
+        forget_lines(c);
+        c->s.now += pick(c, 3000);
+        tick(&c->s);
+        answer_gets(c);
+        forget_lines(c);
+    }
+}
+
 static void world_acts(struct chaos *c)
 {
     char name[8];
@@ -431,6 +462,7 @@ static void begin(struct chaos *c, uint64_t seed)
     options.limits.retention_ms = 60000;
     options.limits.open_grace_ms = 20000;
     scenario_begin_with(&c->s, &options);
+    c->s.is_random = true;
     tri_prng_init(&c->prng, seed);
     for (int i = 0; i < WORKERS; i++) {
         char name[16];
@@ -467,6 +499,10 @@ static uint64_t run(uint64_t seed, int steps)
         for (size_t p = 0; p < PEERS_MAX; p++)
             if (c->s.peers[p].used)
                 forget_leases(&c->s.peers[p]);
+        if (chance(c, 30))
+            recover(c);
+        if (pick(c, 200) == 0)
+            restart(c);
     }
     hash = c->s.hash;
     scenario_end(&c->s);

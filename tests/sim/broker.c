@@ -57,7 +57,7 @@ struct sim_node *broker_node(struct sim *sim)
 
 size_t broker_rows(const struct sim *sim)
 {
-    return sim->broker->store.rows;
+    return store_batch_rows(&sim->broker->store);
 }
 
 /* ---- what performing causes ----------------------------------------------------------------- */

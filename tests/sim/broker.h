@@ -25,7 +25,7 @@ void broker_receive(struct sim *sim,
 /* A fault: it stands still for a while. False: it does already. */
 bool broker_pause(struct sim *sim, uint64_t us);
 
-/* Rows in the store, of all batches. */
+/* Rows in the store that belong to batches. */
 size_t broker_rows(const struct sim *sim);
 
 #endif

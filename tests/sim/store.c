@@ -70,6 +70,13 @@ void store_put(struct store *self, struct store_key key, struct tri_frame *paylo
     row_free(self, tri_map_put(&batch->tables[key.table], key.key, row));
 }
 
+size_t store_batch_rows(const struct store *self)
+{
+    const struct store_batch *none = tri_map_find(&self->batches, 0);
+
+    return self->rows - (none != NULL ? none->tables[STORE_META].count : 0);
+}
+
 void store_delete(struct store *self, struct store_key key, bool whole_batch)
 {
     struct store_batch *batch = tri_map_find(&self->batches, key.batch);

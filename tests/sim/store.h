@@ -21,6 +21,9 @@ void store_end(struct store *self);
 void store_put(struct store *self, struct store_key key, struct tri_frame *payload);
 void store_delete(struct store *self, struct store_key key, bool whole_batch);
 
+/* Rows that belong to batches. */
+size_t store_batch_rows(const struct store *self);
+
 /* The payload; NULL when there is no such row, or none in it. Borrowed. */
 struct tri_frame *store_find(const struct store *self, struct store_key key);
 

@@ -1,0 +1,15 @@
+/* recovered.h - what a recovered engine must have in common with the one that wrote the rows.
+ *
+ * Looks inside both: everything that a client, a worker or a later step could tell apart is
+ * compared. What was leased is pending again; a wait that charged nobody is over; everything else
+ * is as it was.
+ */
+#ifndef RECOVERED_H
+#define RECOVERED_H
+
+struct engine;
+
+/* Aborts the test at the first difference. */
+void recovered_equals(struct engine *live, struct engine *again);
+
+#endif
