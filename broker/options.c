@@ -64,12 +64,12 @@ static enum tri_status set_text(struct options *self,
     return TRI_OK;
 }
 
-static enum tri_status set_store(const char *text, struct tri_error *error)
+static enum tri_status set_store(struct options *self, const char *text, struct tri_error *error)
 {
-    if (strcmp(text, "memory") == 0)
-        return TRI_OK;
-    return tri_fail(error, TRI_INVALID, "there is no store '%s': memory is the only one so far",
-                    text);
+    if (text[0] == '\0')
+        return tri_fail(error, TRI_INVALID, "--store wants a file, or 'memory'");
+    self->store = strcmp(text, "memory") == 0 ? NULL : text;
+    return TRI_OK;
 }
 
 static enum tri_status set_flag(struct options *self,
@@ -98,7 +98,7 @@ static enum tri_status set_value(struct options *self,
     case SETTING_INSECURE:
         return tri_insecure_parse(text == NULL ? "" : text, &self->insecure, error);
     case SETTING_STORE:
-        return set_store(text, error);
+        return set_store(self, text, error);
     case SETTING_NUMBER:
     case SETTING_SIZE:
     case SETTING_DURATION:

@@ -27,6 +27,8 @@ struct options {
     size_t listen_count;
     enum tri_insecure insecure;
     const char *name;
+    const char *store; /* a file; NULL: memory */
+    uint64_t cache_bytes;
     const char *config_path; /* NULL: the default one, if it exists */
     int private_fd;          /* -1: a daemon */
     int ready_fd;            /* -1: none */

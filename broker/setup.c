@@ -67,10 +67,55 @@ static enum tri_status open_sockets(struct broker *self)
                      raise_descriptors(options->connections_max), &self->door, &self->error);
 }
 
+static enum tri_status open_store(struct broker *self)
+{
+    struct store_sqlite_options options;
+
+    if (self->options->store == NULL) {
+        self->store = store_memory_new();
+        return TRI_OK;
+    }
+    store_sqlite_options_init(&options);
+    options.file = self->options->store;
+    options.cache_bytes = self->options->cache_bytes;
+    return store_sqlite_open(&options, &self->store, &self->error);
+}
+
+static enum tri_status recover_row(void *context,
+                                   struct store_key key,
+                                   struct tri_bytes head,
+                                   uint64_t payload_bytes,
+                                   struct tri_error *error)
+{
+    return engine_recover_row(context, key, head, payload_bytes, error);
+}
+
+/* What the store has from earlier lives. */
+static enum tri_status recover(struct broker *self)
+{
+    tri_time begun = tri_clock_now_ms();
+    struct recovery_counts counts;
+    enum tri_status status;
+
+    engine_recover_begin(self->engine, begun);
+    status = self->store->operations->scan(self->store, recover_row, self->engine, &self->error);
+    if (status == TRI_OK)
+        status = engine_recover_end(self->engine, &counts, &self->error);
+    if (status == TRI_OK)
+        tri_log(TRI_LOG_INFO, "store.recovered",
+                "file=%s batches=%llu chunks=%llu rows=%llu workers=%llu ms=%llu",
+                TRI_QUOTE(self->options->store), (unsigned long long)counts.batches,
+                (unsigned long long)counts.chunks, (unsigned long long)counts.rows,
+                (unsigned long long)counts.workers,
+                (unsigned long long)(tri_clock_now_ms() - begun));
+    return status;
+}
+
 static enum tri_status open_engine(struct broker *self)
 {
     struct engine_options options;
     uint64_t random[4];
+    enum tri_status status;
 
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return tri_fail(&self->error, TRI_SYSTEM, "no random numbers: %s", strerror(errno));
@@ -80,14 +125,17 @@ static enum tri_status open_engine(struct broker *self)
     memcpy(options.cluster.bytes, &random[1], sizeof(options.cluster.bytes));
     /* Nothing of the last run is kept, but its workers may still be there with leases of it: the
      * wall clock in seconds tells the runs apart. */
-    options.epoch = tri_clock_wall_ms() / 1000;
+    options.epoch = self->options->store != NULL ? 1 : tri_clock_wall_ms() / 1000;
+    options.payloads_stored = self->options->store != NULL;
     options.software = "trireme/" TRI_SOFTWARE_VERSION;
+    status = open_store(self);
+    if (status != TRI_OK)
+        return status;
     self->engine = engine_new(&options);
-    self->store = store_memory_new();
     gauges_init(&self->gauges, &self->options->peer, random[3]);
     inbox_init(&self->inbox, self->options->limits.message_bytes_max);
     performer_init(&self->performer, self->router, self->store, &self->gauges);
-    return TRI_OK;
+    return self->options->store != NULL ? recover(self) : TRI_OK;
 }
 
 /* One line for each endpoint, for whoever waits to connect. */

@@ -22,8 +22,13 @@ const struct setting settings[] = {
     { "max-connections", "N", SETTING_NUMBER, MEMBER(connections_max), 1, 1000000, true, NULL,
       "hold new connections off above this many (%s, or what descriptors allow)" },
 
-    { "store", "memory", SETTING_STORE, 0, 0, 0, true, "What it keeps",
-      "where batches are kept; memory is the only store there is: they end with the broker" },
+    { "store", "FILE", SETTING_STORE, 0, 0, 0, true, "What it keeps",
+      "where batches are kept: a file that outlives the broker, or 'memory' (default), where they "
+      "end with it" },
+    { "cache", "SIZE", SETTING_SIZE, MEMBER(cache_bytes), MIB, SIZE_MAX_, true, NULL,
+      "payload of the file that is kept in memory (%s)" },
+    { "reclaim", "DURATION", SETTING_DURATION, MEMBER(limits.reclaim_ms), 1, HOUR, true, NULL,
+      "after a restart with a file workers may come back with their leases this long (%s)" },
     { "memory", "SIZE", SETTING_SIZE, MEMBER(limits.memory_bytes_max), MIB, SIZE_MAX_, true, NULL,
       "payload kept for all batches (%s)" },
     { "batch-memory", "SIZE", SETTING_SIZE, MEMBER(limits.batch_bytes_max), MIB, SIZE_MAX_, true,
@@ -92,6 +97,7 @@ void options_init(struct options *self)
         .private_fd = -1,
         .ready_fd = -1,
         .log_level = TRI_LOG_INFO,
+        .cache_bytes = 64 * MIB,
         .connections_max = 20000,
         .peer = { .messages_max = 100000, .bytes_max = GIB / 2 },
         .limits = engine.limits,
