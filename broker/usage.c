@@ -41,6 +41,8 @@ const struct setting settings[] = {
       true, NULL, "ended batches are kept this long (%s)" },
     { "open-grace", "DURATION", SETTING_DURATION, MEMBER(limits.open_grace_ms), 1, 24 * HOUR, true,
       NULL, "an open batch whose client is gone this long is sealed (%s)" },
+    { "refusal-grace", "DURATION", SETTING_DURATION, MEMBER(limits.refusal_grace_ms), 1, 24 * HOUR,
+      true, NULL, "a batch whose workers left waits this long for a willing one (%s)" },
 
     { "max-peers", "N", SETTING_NUMBER, MEMBER(limits.peers_max), 1, 1000000, true,
       "What one peer may use", "clients and workers with a session (%s)" },

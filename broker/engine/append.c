@@ -23,6 +23,17 @@ void append_tell(struct engine *engine, struct session *session, struct batch *b
         out_acknowledge(engine, session, &message, batch->number);
 }
 
+void append_refuse(struct engine *engine, struct batch *batch)
+{
+    if (batch->feeder == NULL)
+        return;
+    if (batch->halting || batch->cancelling)
+        out_error(engine, batch->feeder, batch->feed_request, TRI_CANCELLED,
+                  "the batch has been stopped");
+    else
+        out_error(engine, batch->feeder, batch->feed_request, TRI_CLOSED, "the batch is sealed");
+}
+
 /* ---- what cannot be taken ------------------------------------------------------------------- */
 
 static bool items_fit(const struct engine *engine, const struct tri_chunk *chunk)
@@ -42,6 +53,10 @@ static bool batch_takes_items(struct engine *engine,
 {
     if (batch->stock == NULL) {
         out_error(engine, session, request, TRI_INVALID, "a range batch takes no items");
+        return false;
+    }
+    if (memcmp(&batch->deposed, &session->instance, sizeof(batch->deposed)) == 0) {
+        out_error(engine, session, request, TRI_STALE, "the batch has another owner now");
         return false;
     }
     if (batch->halting || batch->cancelling || batch_has_ended(batch)) {
@@ -165,6 +180,7 @@ void on_append(struct engine *engine,
         return;
     if (!batch->sealed)
         batch_set_feeder(engine, batch, session);
+    batch->feed_request = append->request;
     if (append->first < batch->count) {
         append_again(engine, session, append, batch, &items);
         return;
@@ -194,6 +210,8 @@ void on_seal(struct engine *engine, struct session *session, const struct tri_ms
                   (unsigned long long)seal->count);
         return;
     }
+    if (batch->feeder != session)
+        append_refuse(engine, batch);
     batch_seal(engine, batch, NULL);
     out_done(engine, session, seal->request, batch->count);
 }

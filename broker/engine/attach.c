@@ -60,6 +60,7 @@ static void depose(struct engine *engine, struct batch *batch)
         return;
     out_error(engine, owner->session, owner->request, TRI_STALE,
               "batch %llu is followed by another client now", (unsigned long long)batch->number);
+    batch->deposed = owner->session->instance;
     post_destroy(engine, owner);
 }
 
@@ -74,8 +75,12 @@ struct post *post_new(struct engine *engine,
 
     if (self != NULL)
         post_destroy(engine, self);
-    if (is_owner)
+    if (is_owner) {
         depose(engine, batch);
+        batch->owned_by = session->instance;
+        if (memcmp(&batch->deposed, &session->instance, sizeof(batch->deposed)) == 0)
+            batch->deposed = (struct tri_uuid){ 0 };
+    }
     self = tri_alloc(1, sizeof(*self));
     self->session = session;
     self->batch = batch;
@@ -350,6 +355,15 @@ static void take_have(struct engine *engine, struct post *post, struct tri_range
     }
 }
 
+/* It was the owner, and has not heard yet that another client took the batch over. */
+static bool is_deposed(const struct batch *batch, const struct session *session)
+{
+    static const struct tri_uuid nobody;
+
+    return memcmp(&batch->owned_by, &nobody, sizeof(nobody)) != 0
+           && memcmp(&batch->owned_by, &session->instance, sizeof(nobody)) != 0;
+}
+
 void on_attach(struct engine *engine, struct session *session, const struct tri_msg_attach *attach)
 {
     struct batch *batch = named_batch(engine, session, attach);
@@ -357,10 +371,17 @@ void on_attach(struct engine *engine, struct session *session, const struct tri_
 
     if (batch == NULL)
         return;
+    if (attach->owner == ATTACH_OWNER_AGAIN && is_deposed(batch, session)) {
+        out_error(engine, session, attach->request, TRI_STALE,
+                  "batch %llu is followed by another client now",
+                  (unsigned long long)batch->number);
+        return;
+    }
     post =
         post_new(engine, session, batch, attach->owner != 0, attach->request, attach->window_bytes);
     if (post->is_owner && !batch->sealed)
         batch_set_feeder(engine, batch, batch_may_be_fed_by(batch, session) ? session : NULL);
+    batch->feed_request = attach->request;
     answer_attach(engine, session, attach->request, batch);
     take_have(engine, post, attach->have);
     post_pump(engine, post);

@@ -152,6 +152,7 @@ static void unlink_everywhere(struct engine *engine, struct batch *self)
         { &engine->seeking_batches, &self->seeking },
         { &engine->starved_batches, &self->starved },
         { &engine->unfed_batches, &self->unfed },
+        { &engine->forsaken_batches, &self->forsaken },
         { &engine->ended_batches, &self->ended },
         { &engine->progress_batches, &self->progress },
         { &self->class->draining, &self->draining },
@@ -334,6 +335,8 @@ void batch_seal(struct engine *engine, struct batch *self, const char *reason)
         batch_set_state(self, TRI_BATCH_RUNNING);
     if (reason != NULL)
         batch_set_reason(self, "%s", reason);
+    if (self->halting || self->cancelling)
+        append_refuse(engine, self);
     batch_set_feeder(engine, self, NULL);
     if (self->stock != NULL)
         stock_seal(engine, self);

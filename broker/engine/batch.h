@@ -105,10 +105,14 @@ struct batch {
 
     struct stock *stock; /* NULL: a range */
     struct session *feeder;
+    uint64_t feed_request;         /* by which it came: a refusal names it */
     struct tri_uuid fed_by;        /* the last feeder; zero: nobody has been one */
     struct tri_dlist_node feeding; /* feeder->feeding */
     struct tri_dlist_node unfed;   /* engine->unfed_batches */
     tri_time unfed_at;
+
+    struct tri_uuid deposed;  /* the owner before that, whose items come no more */
+    struct tri_uuid owned_by; /* the last owner; zero: nobody in this life of the broker */
 
     /* rows */
     struct row **rows; /* rows[i] has id row_base + i; NULL: acknowledged */
@@ -134,8 +138,11 @@ struct batch {
     uint64_t oars;           /* of manned berths */
     uint64_t asked_oars;     /* guessed, of berths that were asked */
     uint64_t refusals;
-    uint64_t task_ns;           /* wall time of a task, 0: unknown */
-    struct tri_heap_node ready; /* flow->batches */
+    bool deserted;                  /* a worker that had accepted it has left */
+    struct tri_dlist_node forsaken; /* engine->forsaken_batches */
+    tri_time forsaken_at;           /* since when all that are here have refused it */
+    uint64_t task_ns;               /* wall time of a task, 0: unknown */
+    struct tri_heap_node ready;     /* flow->batches */
     struct flow *flow;
     uint64_t virtual_us;
     struct tri_dlist_node touched;
@@ -193,6 +200,9 @@ void batch_gain(struct engine *engine, struct batch *self);
 /* Seal what has been open without its client for too long; forget what ended too long ago. */
 void batch_expire_unfed(struct engine *engine);
 void batch_expire_ended(struct engine *engine);
+
+/* Halt those that no worker here has been willing to run for too long (halt.c). */
+void batch_expire_forsaken(struct engine *engine);
 
 /* Who appends to an open batch; NULL: nobody, and its grace begins. Who comes back to it goes on;
  * another client that takes it over follows its results, and cannot know what is still to be added.

@@ -256,6 +256,8 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell)
     stop_asking(engine, self);
     if (self->state == BERTH_REFUSED)
         batch->refusals--;
+    if (self->state == BERTH_MANNED)
+        batch->deserted = true;
     set_state(self, BERTH_GONE);
     service_take(batch, self);
     set_width(engine, self, 0);

@@ -5,8 +5,10 @@
 
 /* ---- telling clients ------------------------------------------------------------------------ */
 
-/* One entry each for tens of thousands. One row for more, however many: its only entry stands for
- * every index of the row's ranges. */
+/* One entry each for a few. One row for more, however many: its only entry stands for every index
+ * of the row's ranges, so that it takes next to nothing of a window that cannot be emptied yet. */
+#define ENTRIES_EACH_MAX 64
+
 static size_t encode_entries(const struct tri_rangeset *tasks, struct tri_buffer *list)
 {
     struct tri_rec_entry entry = { .outcome = TRI_OUTCOME_CANCELLED };
@@ -17,7 +19,7 @@ static size_t encode_entries(const struct tri_rangeset *tasks, struct tri_buffer
         for (uint64_t i = 0; i < range.count; i++, count++) {
             entry.index = range.first + i;
             tri_record_encode(TRI_RECORD_ENTRY, &entry, list);
-            if (tri_rangeset_count(tasks) > ENTRIES_MAX)
+            if (tri_rangeset_count(tasks) > ENTRIES_EACH_MAX)
                 return 1;
         }
     return count;

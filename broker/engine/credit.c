@@ -237,6 +237,7 @@ static void serve_oldest(struct engine *engine, struct batch *batch)
         if (!tri_rangeset_contains(&lease->undone, oldest))
             continue;
         lease->on_reserve = true;
+        lease->reserve_bytes = lease->wanted_bytes;
         batch->reserve_leased = true;
         grant(engine, lease);
         return;

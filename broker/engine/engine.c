@@ -21,6 +21,7 @@ void engine_options_init(struct engine_options *options)
             .lease_target_ms = 100,
             .open_grace_ms = 60000,
             .reclaim_ms = 15000,
+            .refusal_grace_ms = 30000,
             .retention_ms = UINT64_C(7) * 24 * 3600 * 1000,
             .backoff_ms_min = 100,
             .backoff_ms_max = 30000,
@@ -58,11 +59,11 @@ static void init_maps(struct engine *self)
 static void init_lists(struct engine *self)
 {
     struct tri_dlist_head *lists[] = {
-        &self->sessions,          &self->workers,         &self->touched_workers,
-        &self->unused_classes,    &self->touched_batches, &self->seeking_batches,
-        &self->starved_batches,   &self->unfed_batches,   &self->ended_batches,
-        &self->progress_batches,  &self->lease_clock,     &self->spent_chunks,
-        &self->postponed_workers,
+        &self->sessions,        &self->workers,           &self->touched_workers,
+        &self->unused_classes,  &self->touched_batches,   &self->seeking_batches,
+        &self->starved_batches, &self->unfed_batches,     &self->forsaken_batches,
+        &self->ended_batches,   &self->progress_batches,  &self->lease_clock,
+        &self->spent_chunks,    &self->postponed_workers,
     };
 
     for (size_t i = 0; i < TRI_COUNT_OF(lists); i++)
@@ -322,6 +323,7 @@ static void on_tick(struct engine *self)
     lease_expire(self);
     delay_expire(self);
     batch_expire_unfed(self);
+    batch_expire_forsaken(self);
     batch_expire_ended(self);
     reclaim_settle(self);
     progress_send(self);
@@ -352,6 +354,9 @@ tri_time engine_deadline(const struct engine *self)
     if ((node = tri_dlist_first(&self->unfed_batches)) != NULL)
         sooner(&deadline,
                tri_container_of(node, struct batch, unfed)->unfed_at + limits->open_grace_ms);
+    if ((node = tri_dlist_first(&self->forsaken_batches)) != NULL)
+        sooner(&deadline, tri_container_of(node, struct batch, forsaken)->forsaken_at
+                              + limits->refusal_grace_ms);
     if ((node = tri_dlist_first(&self->ended_batches)) != NULL) {
         sooner(&deadline,
                tri_container_of(node, struct batch, ended)->ended_at + limits->retention_ms);

@@ -27,6 +27,7 @@ struct engine_limits {
     uint64_t lease_target_ms;    /* 100: work queued at a worker beyond its oars */
     uint64_t open_grace_ms;      /* 60000: an open batch without its client is sealed */
     uint64_t reclaim_ms;         /* 15000: after a restart workers may come back with leases */
+    uint64_t refusal_grace_ms;   /* 30000: one whose worker left waits for a willing one */
     uint64_t retention_ms;       /* 7 days: ended batches are kept this long */
     uint64_t backoff_ms_min;     /* 100 */
     uint64_t backoff_ms_max;     /* 30000 */

@@ -33,6 +33,8 @@ static const char *why_not_leased(struct engine *engine, struct batch *batch)
         return "the broker is stopping";
     if (batch->pending == 0)
         return batch->leased != 0 ? "everything that may run is leased" : "nothing is pending";
+    if (tri_dlist_is_linked(&batch->forsaken))
+        return "every worker here has refused it: waits a while for one that left";
     if (tri_dlist_is_empty(&batch->class->links))
         return "no worker here offers its handler and labels";
     if (!batch_is_ready(engine, batch))

@@ -61,14 +61,20 @@ void halt_if_due(struct engine *engine, struct batch *batch)
     }
 }
 
-void halt_if_refused(struct engine *engine, struct batch *batch)
+/* ---- refused -------------------------------------------------------------------------------- */
+
+static bool is_refused_by_all(const struct batch *batch)
+{
+    return batch->refusals != 0 && batch->refusals >= batch->class->links.count
+           && batch->leased == 0 && !batch_has_ended(batch) && !batch->halting
+           && !batch->cancelling;
+}
+
+static void halt_refused(struct engine *engine, struct batch *batch)
 {
     char reason[640];
     const char *why = "";
 
-    if (batch->refusals == 0 || batch->refusals < batch->class->links.count || batch->leased != 0
-        || batch_has_ended(batch))
-        return;
     tri_dlist_foreach(&batch->berths, node)
     {
         const struct berth *berth = tri_container_of(node, struct berth, of_batch);
@@ -78,4 +84,42 @@ void halt_if_refused(struct engine *engine, struct batch *batch)
     }
     snprintf(reason, sizeof(reason), "every worker refused it: %.400s", why);
     halt_batch(engine, batch, TRI_HALT_NOW, reason);
+}
+
+/* Whoever ran it may only be restarting. */
+static bool has_grace(const struct engine *engine, const struct batch *batch)
+{
+    return (batch->deserted || batch->workers != 0)
+           && engine->now - batch->forsaken_at < engine->options.limits.refusal_grace_ms;
+}
+
+void halt_if_refused(struct engine *engine, struct batch *batch)
+{
+    bool is_forsaken = tri_dlist_is_linked(&batch->forsaken);
+
+    if (!is_refused_by_all(batch)) {
+        if (is_forsaken)
+            tri_dlist_remove(&engine->forsaken_batches, &batch->forsaken);
+        return;
+    }
+    if (!is_forsaken) {
+        batch->forsaken_at = engine->now;
+        tri_dlist_push_back(&engine->forsaken_batches, &batch->forsaken);
+    }
+    if (has_grace(engine, batch))
+        return;
+    tri_dlist_remove(&engine->forsaken_batches, &batch->forsaken);
+    halt_refused(engine, batch);
+}
+
+void batch_expire_forsaken(struct engine *engine)
+{
+    tri_dlist_foreach(&engine->forsaken_batches, node)
+    {
+        struct batch *batch = tri_container_of(node, struct batch, forsaken);
+
+        if (has_grace(engine, batch))
+            break;
+        batch_touch(engine, batch);
+    }
 }

@@ -87,10 +87,12 @@ struct lease *lease_new(struct engine *engine,
     tri_rangeset_add(&self->undone, tasks.first, tasks.count);
     batch_take(batch, pool, tasks.first, tasks.count);
     link_lease(engine, self);
-    if (on_reserve)
+    if (on_reserve) {
+        self->reserve_bytes = result_bytes;
         batch->reserve_leased = true;
-    else
+    } else {
         credit_reserve(engine, self, result_bytes);
+    }
     charge(engine, self);
     berth_update(engine, berth);
     self->loading = load_lease(engine, self);

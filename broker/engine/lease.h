@@ -83,7 +83,8 @@ struct lease {
     uint64_t revoking;             /* tasks asked back, not answered; part of berth->revoking */
     struct berth *thief;           /* for whom */
     bool unstealable;              /* less came back than was asked for, and nothing has changed */
-    bool on_reserve;
+    bool on_reserve;               /* it has the batch's reserve */
+    uint64_t reserve_bytes; /* given beyond the room: rows of so many bytes are the reserve's */
     bool loading;
     bool named;    /* by the message at hand */
     bool received; /* was named once: it did not get lost on the way */

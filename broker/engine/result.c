@@ -169,13 +169,19 @@ static void correct_charge(const struct report *report, uint64_t tasks, uint64_t
         fair_charge(report->batch, (int64_t)us);
 }
 
-/* The reserve goes from the lease to the row that it was for. */
-static bool take_reserve(const struct report *report)
+/* The reserve goes from the lease to the rows that it was for: to the first of them, so that
+ * another lease may have it when that is acknowledged, and to those that follow. */
+static bool take_reserve(const struct report *report, uint64_t bytes)
 {
-    if (report->lease == NULL || !report->lease->on_reserve)
+    struct lease *lease = report->lease;
+
+    if (lease == NULL || lease->reserve_bytes == 0)
         return false;
-    report->lease->on_reserve = false;
-    report->batch->reserve_leased = false;
+    lease->reserve_bytes -= bytes < lease->reserve_bytes ? bytes : lease->reserve_bytes;
+    if (lease->on_reserve) {
+        lease->on_reserve = false;
+        report->batch->reserve_leased = false;
+    }
     return true;
 }
 
@@ -201,7 +207,7 @@ static void take_results(struct engine *engine,
         batch->result_bytes += frame.size;
         batch->result_tasks += count;
         batch_add_done(engine, batch, &accepted);
-        row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report));
+        row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report, frame.size));
     } else {
         batch_put_later(engine, batch);
     }
@@ -276,7 +282,7 @@ static void take_partial(struct engine *engine,
     batch->result_bytes += frame.size;
     batch->result_tasks += count;
     batch_add_done(engine, batch, &accepted);
-    row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report));
+    row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report, frame.size));
     tri_rangeset_deinit(&accepted);
 }
 

@@ -49,6 +49,8 @@ struct flight {
     bool landed; /* acknowledged, out of order */
 };
 
+#define ATTACH_OWNER_AGAIN 2 /* ATTACH: the owner, unless another client is now */
+
 struct post {
     struct session *session;
     struct batch *batch;

@@ -72,6 +72,7 @@ struct engine {
     struct tri_dlist_head seeking_batches;  /* ready, hungry workers not all tried */
     struct tri_dlist_head starved_batches;  /* wait for memory, to lease or for append credit */
     struct tri_dlist_head unfed_batches;    /* open without a client, by since when */
+    struct tri_dlist_head forsaken_batches; /* refused by all that are here, by since when */
     struct tri_dlist_head ended_batches;    /* by when they ended */
     struct tri_dlist_head progress_batches; /* by when PROGRESS is due */
 

@@ -98,6 +98,9 @@ void on_seal(struct engine *engine, struct session *session, const struct tri_ms
 void stock_add(struct engine *engine, struct batch *batch, const struct chunk *values);
 
 /* Send APPENDED: how far the batch and the credit go. */
+/* Its client shall add nothing more: somebody else has sealed or stopped the batch. */
+void append_refuse(struct engine *engine, struct batch *batch);
+
 void append_tell(struct engine *engine, struct session *session, struct batch *batch);
 
 #endif

@@ -110,7 +110,10 @@ static void follow(struct engine *engine,
         post = post_new(engine, session, batch, true, submit->request, submit->window_bytes);
     if (!batch->sealed)
         batch_set_feeder(engine, batch, session);
+    batch->feed_request = submit->request;
     accept(engine, session, submit->request, batch);
+    if (batch->halting || batch->cancelling)
+        out_error(engine, session, submit->request, TRI_CANCELLED, "the batch has been stopped");
     if (post != NULL)
         post_pump(engine, post);
 }

@@ -39,7 +39,7 @@ static enum tri_status attach_effect(struct tri_follow *self)
         message.attach.number = self->number;
     else
         message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
-    message.attach.owner = self->owner;
+    message.attach.owner = self->owner ? (self->accepted ? 2 : 1) : 0;
     message.attach.window_bytes = self->window_bytes;
     if (have_ranges(self, &message.attach.have) != TRI_OK)
         return TRI_MEMORY;

@@ -140,6 +140,13 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
         tri_append_on_error(self, now, message);
         return;
     }
+    /* The batch was sealed by others. SUBMIT and ATTACH are never refused so: this is about an
+     * earlier one of the same request, and comes again when that is answered. */
+    if (message->status == TRI_CANCELLED || message->status == TRI_CLOSED) {
+        if (self->state == FOLLOW_FOLLOWED && !self->append.sealed)
+            tri_append_on_error(self, now, message);
+        return;
+    }
     if (self->state == FOLLOW_FOLLOWED && message->status != TRI_STALE)
         return;
     if (tri_error_is_temporary(message->status)

@@ -80,7 +80,7 @@
     U(request, INT64_MAX)                \
     U(number, INT64_MAX)                 \
     B(batch, 16)                         \
-    U(owner, 1)                          \
+    U(owner, 2)                          \
     U(window_bytes, INT64_MAX)           \
     R(have, 65536)
 #define TRI_MSG_ATTACHED(U, I, S, B, R, L) \

@@ -166,6 +166,20 @@ START_TEST(explain_remembers_a_few_workers_and_counts_the_rest)
 }
 END_TEST
 
+START_TEST(explain_says_that_a_batch_waits_for_a_worker_that_left)
+{
+    client_joins(&s, "c1");
+    worker_joins(&s, "w1", 2);
+    client_submits(&s, "c1", "b1", 5);
+    ignore(&s, "w1");
+    worker_hesitates(&s, "w2");
+    ignore(&s, "w2");
+    worker_refuses(&s, "w2", "b1", TRI_DENIED);
+    peer_says_bye(&s, "w1");
+    ck_assert_ptr_nonnull(strstr(explain("b1"), "every worker here has refused it: waits a while"));
+}
+END_TEST
+
 START_TEST(explain_says_when_the_window_is_full)
 {
     struct scenario_spec spec = { 0 };
@@ -212,6 +226,7 @@ int main(void)
     STORY(explain_says_what_a_worker_refused);
     STORY(explain_of_an_ended_batch_says_what_its_workers_chose_and_why);
     STORY(explain_remembers_a_few_workers_and_counts_the_rest);
+    STORY(explain_says_that_a_batch_waits_for_a_worker_that_left);
     STORY(explain_says_when_the_window_is_full);
     STORY(every_request_about_an_unknown_batch_is_answered_notfound);
     return story_run("engine/admin", tcase);

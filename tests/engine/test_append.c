@@ -385,6 +385,34 @@ START_TEST(a_range_takes_no_items_and_a_stopped_batch_none_either)
 }
 END_TEST
 
+START_TEST(who_appends_is_told_when_another_client_stops_the_batch)
+{
+    client_joins(&s, "c1");
+    client_joins(&s, "c2");
+    worker_joins(&s, "w1", 1);
+    client_opens(&s, "c1", "b1", 10000);
+    ignore(&s, "c1");
+    client_cancels(&s, "c2", "b1");
+    expect(&s, "c1", "ERROR CANCELLED");
+    expect(&s, "c1", "END b1 cancelled done=0 dead=0 cancelled=0 rows=0");
+    expect(&s, "c2", "DONE 0");
+}
+END_TEST
+
+START_TEST(who_appends_is_told_when_another_client_seals_the_batch)
+{
+    client_joins(&s, "c1");
+    client_joins(&s, "c2");
+    worker_joins(&s, "w1", 1);
+    client_opens(&s, "c1", "b1", 10000);
+    ignore(&s, "c1");
+    client_seals(&s, "c2", "b1");
+    expect(&s, "c1", "ERROR CLOSED");
+    ignore(&s, "c1");
+    expect(&s, "c2", "DONE 0");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("append");
@@ -409,5 +437,7 @@ int main(void)
     STORY(an_item_over_its_limit_is_too_large);
     STORY(a_chunk_kept_for_dead_tasks_goes_when_memory_is_needed);
     STORY(a_range_takes_no_items_and_a_stopped_batch_none_either);
+    STORY(who_appends_is_told_when_another_client_stops_the_batch);
+    STORY(who_appends_is_told_when_another_client_seals_the_batch);
     return story_run("engine/append", tcase);
 }

@@ -240,6 +240,33 @@ START_TEST(another_owner_takes_over_and_the_first_is_told)
 }
 END_TEST
 
+START_TEST(an_owner_that_was_deposed_unheard_is_told_when_it_comes_back)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ATTACH };
+
+    client_and_worker(&s, 1);
+    client_opens(&s, "c1", "b1", 10000);
+    ignore(&s, "c1");
+    peer_lost(&s, "c1");
+    client_joins(&s, "c2");
+    client_attaches(&s, "c2", "b1", true, 10000);
+    ignore(&s, "c2");
+    peer_returns(&s, "c1");
+    ignore(&s, "c1");
+    message.attach.request = ++s.request;
+    message.attach.number = batch_of(&s, "b1")->number;
+    message.attach.owner = 2;
+    message.attach.window_bytes = 10000;
+    client_asks(&s, "c1", &message);
+    expect(&s, "c1", "ERROR STALE");
+    client_appends_at(&s, "c1", "b1", 0, 1, 16, 'x');
+    expect(&s, "c1", "ERROR STALE");
+    client_attaches(&s, "c1", "b1", true, 10000); /* it wants the batch back */
+    expect(&s, "c2", "ERROR STALE");
+    expect(&s, "c1", "ATTACHED b1 0 open");
+}
+END_TEST
+
 START_TEST(a_successor_is_told_what_the_first_owner_has_had)
 {
     client_and_worker(&s, 3);
@@ -319,6 +346,7 @@ int main(void)
     STORY(rows_are_sent_within_the_window_of_a_client_that_attaches_later);
     STORY(who_has_no_room_for_the_last_rows_is_told_that_all_is_done);
     STORY(another_owner_takes_over_and_the_first_is_told);
+    STORY(an_owner_that_was_deposed_unheard_is_told_when_it_comes_back);
     STORY(a_successor_is_told_what_the_first_owner_has_had);
     STORY(an_owner_that_attaches_with_rows_it_has_acknowledges_them);
     STORY(what_was_acknowledged_out_of_order_is_kept_as_heads_until_it_folds);

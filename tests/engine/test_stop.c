@@ -71,6 +71,7 @@ START_TEST(an_open_batch_that_is_cancelled_is_sealed)
     ignore(&s, "w1");
     client_cancels(&s, "c1", "b1");
     ignore(&s, "w1");
+    expect(&s, "c1", "ERROR CANCELLED"); /* to the SUBMIT: whoever adds to it shall stop */
     expect(&s, "c1", "ROW b1 #0 entries 0+2");
     expect(&s, "c1", "DONE 2");
     expect(&s, "c1", "END b1 cancelled done=0 dead=0 cancelled=2 rows=1");
@@ -158,6 +159,42 @@ START_TEST(a_batch_that_every_capable_worker_refuses_is_halted_with_the_reason)
 }
 END_TEST
 
+/* w1 runs b1, w2 has refused it; then w1 leaves with the rest. */
+static void desert(void)
+{
+    client_joins(&s, "c1");
+    worker_joins(&s, "w1", 1);
+    client_submits(&s, "c1", "b1", 3);
+    expect(&s, "w1", "LEASE b1 0+1");
+    expect(&s, "w1", "LEASE b1 1+1");
+    worker_hesitates(&s, "w2");
+    expect(&s, "w2", "BATCH b1");
+    worker_refuses(&s, "w2", "b1", TRI_DENIED);
+    peer_says_bye(&s, "w1");
+    expect_nothing_else(&s);
+}
+
+START_TEST(a_batch_is_not_halted_when_its_only_willing_worker_restarts)
+{
+    desert();
+    time_passes_ms(&s, s.options.limits.refusal_grace_ms - 1);
+    worker_joins(&s, "w3", 4);
+    expect(&s, "w3", "LEASE b1 0+3");
+    time_passes_ms(&s, s.options.limits.refusal_grace_ms);
+}
+END_TEST
+
+START_TEST(a_batch_that_only_unwilling_workers_are_left_for_is_halted_after_its_grace)
+{
+    desert();
+    time_passes_ms(&s, s.options.limits.refusal_grace_ms - 1);
+    expect_nothing_else(&s);
+    time_passes_ms(&s, 1);
+    expect(&s, "c1", "ROW b1 #0 entries 0+3");
+    expect(&s, "c1", "END b1 halted done=0 dead=0 cancelled=3 rows=1");
+}
+END_TEST
+
 START_TEST(a_batch_that_one_worker_refuses_runs_on_another)
 {
     client_joins(&s, "c1");
@@ -236,6 +273,8 @@ int main(void)
     STORY(halt_by_percent_counts_all_tasks_of_the_batch);
     STORY(failures_in_a_halting_batch_are_not_tried_again);
     STORY(a_batch_that_every_capable_worker_refuses_is_halted_with_the_reason);
+    STORY(a_batch_is_not_halted_when_its_only_willing_worker_restarts);
+    STORY(a_batch_that_only_unwilling_workers_are_left_for_is_halted_after_its_grace);
     STORY(a_batch_that_one_worker_refuses_runs_on_another);
     STORY(a_batch_is_forgotten_only_when_it_has_ended);
     STORY(an_ended_batch_past_its_retention_is_forgotten);

@@ -235,7 +235,7 @@ START_TEST(appending_resumes_from_the_durable_count)
         connection_breaks(&s);
         attach = expect_message(&s, TRI_MESSAGE_ATTACH);
         ck_assert_uint_eq(attach->attach.batch.size, 16);
-        ck_assert_uint_eq(attach->attach.owner, 1);
+        ck_assert_uint_eq(attach->attach.owner, 2);
         expect_nothing(&s);
         hash_of(ends[i], hash);
         broker_attached(&s, attach->attach.request, 7, ends[i], hash, PLENTY);
