@@ -25,6 +25,9 @@ void broker_receive(struct sim *sim,
 /* A fault: it stands still for a while. False: it does already. */
 bool broker_pause(struct sim *sim, uint64_t us);
 
+/* Verify the engine's invariants after every `steps`-th step only: 1 until told otherwise. */
+void broker_check_every(uint64_t steps);
+
 /* Rows in the store that belong to batches. */
 size_t broker_rows(const struct sim *sim);
 

@@ -72,27 +72,36 @@ static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
     }
 }
 
-static void forbid(struct task *task)
+/* What a CANCEL names: it was asked for; or, when the broker has taken it, it is forbidden from now
+ * on, but for what had succeeded before, and for what had not been acknowledged: it may never have
+ * got there. */
+static void mark_cancelled(struct watch *watch, const struct tri_msg_cancel *cancel, bool is_taken)
 {
-    task->asked = true;
-    task->forbidden = !task->reported;
+    const struct tri_range all = { 0, watch->plan->count };
+    struct tri_ranges ranges = cancel->tasks.count != 0 ? cancel->tasks : tri_ranges_of(&all, 1);
+
+    for (size_t i = 0; i < ranges.count; i++) {
+        struct tri_range range = tri_ranges_at(ranges, i);
+        uint64_t end = is_taken ? watch->told : watch->arrived;
+
+        if (cancel->tasks.count == 0)
+            end = watch->plan->count;
+        for (uint64_t j = range.first; j - range.first < range.count && j < end; j++) {
+            watch->tasks[j].asked = true;
+            if (is_taken)
+                watch->tasks[j].forbidden = !watch->tasks[j].reported;
+        }
+    }
 }
 
-static void note_cancel(struct sim *sim, const struct tri_msg_cancel *cancel)
+static void note_cancel(struct sim *sim, const struct tri_msg_cancel *cancel, bool is_taken)
 {
     struct watch *watch = watch_find(sim, cancel->number);
 
     if (watch == NULL)
         return;
     watch->stopped = watch->stopped || cancel->tasks.count == 0;
-    for (uint64_t i = 0; cancel->tasks.count == 0 && i < watch->plan->count; i++)
-        forbid(&watch->tasks[i]);
-    for (size_t i = 0; i < cancel->tasks.count; i++) {
-        struct tri_range range = tri_ranges_at(cancel->tasks, i);
-
-        for (uint64_t j = range.first; j - range.first < range.count && j < watch->arrived; j++)
-            forbid(&watch->tasks[j]);
-    }
+    mark_cancelled(watch, cancel, is_taken);
 }
 
 void checker_broker_gets(struct sim *sim,
@@ -103,6 +112,7 @@ void checker_broker_gets(struct sim *sim,
 {
     struct watch *watch;
 
+    sim->checker->has_refused = false;
     count_gets(sim, peer, message, frames, count);
     window_gets(sim, peer, message);
     vanish_gets(sim, peer, message);
@@ -114,7 +124,13 @@ void checker_broker_gets(struct sim *sim,
     else if (message->type == TRI_MESSAGE_ENDED)
         note_ended(sim, &message->ended);
     else if (message->type == TRI_MESSAGE_CANCEL)
-        note_cancel(sim, &message->cancel);
+        note_cancel(sim, &message->cancel, false);
+}
+
+void checker_broker_got(struct sim *sim, const struct tri_message *message)
+{
+    if (message->type == TRI_MESSAGE_CANCEL && !sim->checker->has_refused)
+        note_cancel(sim, &message->cancel, true);
 }
 
 /* ---- what the broker says ------------------------------------------------------------------- */
@@ -135,6 +151,7 @@ static void check_lease(struct sim *sim,
     if (watch == NULL)
         sim_fail(sim, "LEASE of batch %llu before it was accepted",
                  (unsigned long long)lease->number);
+    tri_map_put(&sim->checker->lent, lease->lease, watch);
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
         struct task *task = watch_task(sim, watch, i);
 
@@ -164,6 +181,8 @@ void checker_broker_sends(struct sim *sim,
     window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
     if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
         row_sends(sim, &message, frames, count);
+    else if (message.type == TRI_MESSAGE_NO_SESSION)
+        sim->checker->has_refused = true;
     else if (message.type == TRI_MESSAGE_LEASE)
         check_lease(sim, peer, &message.lease);
 }
@@ -217,6 +236,7 @@ void checker_begin(struct sim *sim)
         XXH3_128bits_reset(watch->hash);
     }
     tri_map_init(&self->numbers);
+    tri_map_init(&self->lent);
     tri_dlist_init(&self->readers);
     credit_begin(self);
     sim->checker = self;
@@ -234,7 +254,9 @@ void checker_end(struct sim *sim)
     readers_end(self);
     credit_end(self);
     tri_map_deinit(&self->numbers);
+    tri_map_deinit(&self->lent);
     free(self->mates);
+    free(self->routes);
     free(self);
     sim->checker = NULL;
 }

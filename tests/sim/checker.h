@@ -34,6 +34,9 @@ void checker_broker_gets(struct sim *sim,
                          const struct tri_message *message,
                          struct tri_frame *const *frames,
                          size_t count);
+
+/* ... and has done what follows from it. */
+void checker_broker_got(struct sim *sim, const struct tri_message *message);
 void checker_broker_sends(struct sim *sim,
                           const struct peer_id *peer,
                           struct tri_frame *const *frames,

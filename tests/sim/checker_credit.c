@@ -224,6 +224,13 @@ static void answer(struct checker *self,
     }
 }
 
+/* What the oldest task may get beyond the window: a row, or as much CREDIT as its lease needs. */
+static uint64_t beyond(const struct watch *watch)
+{
+    return watch->credit_bytes_max > watch->row_bytes_max ? watch->credit_bytes_max
+                                                          : watch->row_bytes_max;
+}
+
 /* A row may go beyond the window alone, or as the one that everything waits for. (What was reserved
  * under an earlier, larger window, or none, comes too; so only the first is watched.) */
 static void fly(struct sim *sim,
@@ -241,10 +248,19 @@ static void fly(struct sim *sim,
     if (tri_map_put(&window->rows, row->row + 1, (void *)(uintptr_t)(bytes + 1)) != NULL)
         return;
     window->flying += bytes;
-    if (watch->window_bytes != 0 && window->flying > watch->window_bytes + 2 * watch->row_bytes_max)
+    if (watch->window_bytes != 0
+        && window->flying > watch->window_bytes + watch->row_bytes_max + beyond(watch))
         sim_fail(sim, "%llu bytes of rows of %s are on their way into a window of %llu",
                  (unsigned long long)window->flying, watch->plan->name,
                  (unsigned long long)watch->window_bytes);
+}
+
+static void lend(struct sim *sim, const struct tri_msg_credit *credit)
+{
+    struct watch *watch = tri_map_find(&sim->checker->lent, credit->lease);
+
+    if (watch != NULL && credit->result_bytes > watch->credit_bytes_max)
+        watch->credit_bytes_max = credit->result_bytes;
 }
 
 void window_sends(struct sim *sim,
@@ -256,6 +272,8 @@ void window_sends(struct sim *sim,
         answer(sim->checker, peer, &message->accepted);
     else if (message->type == TRI_MESSAGE_ROW)
         fly(sim, peer, &message->row, bytes);
+    else if (message->type == TRI_MESSAGE_CREDIT)
+        lend(sim, &message->credit);
 }
 
 void credit_begin(struct checker *self)

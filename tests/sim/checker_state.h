@@ -45,8 +45,9 @@ struct watch {
     struct row_seen *rows;
     size_t row_count;
     uint64_t row_bytes_max;
-    uint64_t window_bytes; /* of its submitter; 0: others came, with windows of their own */
-    XXH3_state_t *hash;    /* over the first `hashed` values */
+    uint64_t credit_bytes_max; /* of one CREDIT */
+    uint64_t window_bytes;     /* of its submitter; 0: others came, with windows of their own */
+    XXH3_state_t *hash;        /* over the first `hashed` values */
     uint64_t hashed;
     uint64_t append_credit; /* as its client was told */
     uint64_t append_bytes;  /* as its client has sent */
@@ -74,9 +75,14 @@ struct request {
 /* One life of a worker, and when the broker has heard of it. */
 struct mate {
     uint8_t instance[16];
-    struct peer_id peer;
     uint64_t heard;
     uint16_t gaps; /* silences of a lease's time */
+};
+
+/* Where it spoke from. */
+struct route {
+    struct peer_id peer;
+    size_t mate;
 };
 
 #define REQUESTS_KEPT 256
@@ -86,8 +92,12 @@ struct checker {
     struct tri_map numbers; /* to struct watch */
     struct request requests[REQUESTS_KEPT];
     size_t request_count;
+    struct tri_map lent; /* leases, to struct watch */
+    bool has_refused;    /* NO_SESSION was the answer to the message at hand */
     struct mate *mates;
     size_t mate_count;
+    struct route *routes;
+    size_t route_count;
     struct tri_map leases[PLAN_WORKERS_MAX]; /* of a worker, to struct credit */
     uint64_t seqs[PLAN_WORKERS_MAX];
     struct tri_dlist_head windows;

@@ -13,13 +13,18 @@ static bool is_silent(const struct sim *sim, const struct mate *mate)
     return sim->now - mate->heard >= (sim->plan->options.limits.lease_ms - 1) * SIM_MS;
 }
 
-/* The newest life that spoke through this routing id. */
 static struct mate *mate_at(const struct checker *self, const struct peer_id *peer)
 {
-    for (size_t i = self->mate_count; i-- > 0;)
-        if (same_peer(&self->mates[i].peer, peer))
-            return &self->mates[i];
+    for (size_t i = self->route_count; i-- > 0;)
+        if (same_peer(&self->routes[i].peer, peer))
+            return &self->mates[self->routes[i].mate];
     return NULL;
+}
+
+static void add_route(struct checker *self, const struct peer_id *peer, const struct mate *mate)
+{
+    self->routes = tri_realloc(self->routes, self->route_count + 1, sizeof(*self->routes));
+    self->routes[self->route_count++] = (struct route){ *peer, (size_t)(mate - self->mates) };
 }
 
 static struct mate *mate_of(struct checker *self, struct tri_bytes instance)
@@ -46,7 +51,7 @@ void vanish_gets(struct sim *sim, const struct peer_id *peer, const struct tri_m
     if (mate == NULL)
         return;
     if (arrives)
-        mate->peer = *peer;
+        add_route(sim->checker, peer, mate);
     if (mate->heard != UINT64_MAX && is_silent(sim, mate))
         mate->gaps++;
     mate->heard = sim->now;

@@ -157,7 +157,8 @@ static void add(struct sim *sim, struct job *self)
     if (status != TRI_OK && status != TRI_BUSY) {
         self->is_sealed = true; /* it was stopped, or sealed while we were away */
     } else if (self->added == self->batch->count) {
-        tri_assert(tri_follow_seal(self->follow, NULL) == TRI_OK);
+        status = tri_follow_seal(self->follow, NULL);
+        tri_assert(status == TRI_OK || status == TRI_CLOSED); /* it was stopped */
         self->is_sealed = true;
     } else if (status == TRI_OK) {
         self->add_at = sim->now + self->batch->add_every_us;

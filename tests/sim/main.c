@@ -1,5 +1,6 @@
 /* trireme-sim: worlds by their seeds. */
 #include "common/assert.h"
+#include "tests/sim/broker.h"
 #include "tests/sim/sim.h"
 
 #include <getopt.h>
@@ -17,6 +18,7 @@ static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--tr
                             "  --seeds COUNT  so many seeds from there on: 1\n"
                             "  --list FILE    the seeds that a file names, one a line\n"
                             "  --twice        live through each world twice: nothing may differ\n"
+                            "  --check STEPS  verify the engine's invariants so often: 1\n"
                             "  --trace        tell the story\n";
 
 struct options {
@@ -56,13 +58,10 @@ static uint64_t parse_number(const char *text)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' },
-        { "twice", no_argument, NULL, '2' },
-        { "trace", no_argument, NULL, 't' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' }, { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },      { "trace", no_argument, NULL, 't' },
+        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -74,6 +73,8 @@ static void parse(struct options *options, int argc, char **argv)
             options->seeds = parse_number(optarg);
         else if (option == 'l')
             options->list = optarg;
+        else if (option == 'c')
+            broker_check_every(parse_number(optarg));
         else if (option == '2')
             options->twice = true;
         else if (option == 't')

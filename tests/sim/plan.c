@@ -29,6 +29,7 @@ static void draw_limits(struct sim *sim, struct plan *plan)
     limits->lease_ms = limits->heartbeat_ms * sim_between(sim, 5, 12);
     limits->lease_target_ms = coin(sim) ? 100 : sim_skewed(sim, 5, 1000);
     limits->open_grace_ms = sim_between(sim, 2000, 20000);
+    limits->refusal_grace_ms = limits->open_grace_ms / 2;
     limits->backoff_ms_max = sim_between(sim, 100, 3000);
     limits->memory_bytes_max = sim_skewed(sim, 1 << 20, 64 << 20);
     limits->batch_bytes_max = sim_skewed(sim, 16 << 10, 1 << 20);
@@ -125,14 +126,23 @@ static void draw_troubles(struct sim *sim, struct plan_batch *batch)
     }
 }
 
+/* Nobody reads the results of a detached batch before all of it is added: they must fit. */
+static bool can_be_kept(const struct plan *plan, const struct plan_batch *batch)
+{
+    uint64_t bytes = (batch->value_bytes_max + 64) * (batch->count + 1);
+
+    return bytes * 4 * plan->batch_count < plan->options.limits.memory_bytes_max;
+}
+
 static void draw_client(struct sim *sim, const struct plan *plan, struct plan_batch *batch)
 {
     batch->client = sim_between(sim, 0, plan->client_count - 1);
     batch->submit_at = sim_between(sim, 0, coin(sim) ? 3 * SIM_S : plan->calm_at / 2);
     batch->ordered = coin(sim);
     batch->by_runs = coin(sim);
-    batch->detached = seldom(sim, 6);
-    batch->window_bytes = sim_skewed(sim, 512, 4 << 20);
+    batch->detached = seldom(sim, 6) && can_be_kept(plan, batch);
+    /* One task at a time passes through the smallest windows. */
+    batch->window_bytes = sim_skewed(sim, batch->count > TASKS_MAX / 4 ? 8192 : 512, 4 << 20);
     batch->add_burst = sim_skewed(sim, 1, 2000);
     batch->add_every_us = sim_skewed(sim, 100, 500 * SIM_MS);
     if (batch->count / batch->add_burst * batch->add_every_us > 20 * SIM_S)
