@@ -1,8 +1,11 @@
-/* limit_pipe [TASKS [CHUNK [WINDOW]]]: what three processes can move at most - client, broker,
- * worker and back over tcp loopback, 16-byte values in chunks of CHUNK with an offset table, a
- * function call for each. The broker keeps a record per chunk and nothing else: no durability, no
- * retries, no order. The limit beside bench/throughput. */
+/* limit_pipe [TASKS [CHUNK [WINDOW [FILE]]]]: what three processes can move at most - client,
+ * broker, worker and back over tcp loopback, 16-byte values in chunks of CHUNK with an offset
+ * table, a function call for each. The broker keeps a record per chunk and nothing else: no
+ * durability, no retries, no order. With FILE payloads and results go through an SQLite file: what
+ * arrives together is one transaction, durable before it is sent on. The limit beside
+ * bench/throughput. */
 #include "bench/bench.h"
+#include "bench/limit_store.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -30,6 +33,7 @@ struct lease {
 static long chunk_tasks = 1000;
 static long task_count = 20000000;
 static long window = 32;
+static const char *store_file;
 
 static void *open_socket(void *context, int type)
 {
@@ -63,40 +67,59 @@ static void *bind_any(void *context, int pipe_fd)
     return socket;
 }
 
-static bool front_to_back(
-    void *front, void *back, zmq_msg_t *worker, struct lease *leases, uint64_t *next, uint64_t now)
+/* A message that the broker has received and not yet sent on. */
+struct held {
+    zmq_msg_t to;
+    zmq_msg_t head;
+    zmq_msg_t payload;
+    uint64_t row;
+    bool is_result;
+};
+
+static void send_on(void *front, void *back, struct held *held)
 {
-    zmq_msg_t id, head, payload, to;
+    void *socket = held->is_result ? front : back;
+
+    zmq_msg_send(&held->to, socket, ZMQ_SNDMORE);
+    zmq_msg_send(&held->head, socket, ZMQ_SNDMORE);
+    zmq_msg_send(&held->payload, socket, 0);
+}
+
+/* Take a chunk from the client; false: there is none. */
+static bool take_task(
+    void *front, zmq_msg_t *worker, struct lease *leases, uint64_t *next, struct held *held)
+{
+    uint64_t now = bench_now_ns();
+    zmq_msg_t id;
     struct header *header;
     struct lease *lease = &leases[*next & 0xffff];
 
     zmq_msg_init(&id);
     if (zmq_msg_recv(&id, front, ZMQ_DONTWAIT) < 0)
         return false;
-    zmq_msg_init(&head);
-    zmq_msg_init(&payload);
-    zmq_msg_recv(&head, front, 0);
-    zmq_msg_recv(&payload, front, 0);
-    header = zmq_msg_data(&head);
+    zmq_msg_init(&held->head);
+    zmq_msg_init(&held->payload);
+    zmq_msg_recv(&held->head, front, 0);
+    zmq_msg_recv(&held->payload, front, 0);
+    header = zmq_msg_data(&held->head);
     lease->batch = header->batch;
     lease->count = header->count;
     lease->state = 1;
     lease->deadline = now + UINT64_C(30000000000);
     lease->client_bytes = (uint32_t)zmq_msg_size(&id);
     memcpy(lease->client, zmq_msg_data(&id), lease->client_bytes);
-    header->batch = (*next)++;
-    zmq_msg_init(&to);
-    zmq_msg_copy(&to, worker);
-    zmq_msg_send(&to, back, ZMQ_SNDMORE);
-    zmq_msg_send(&head, back, ZMQ_SNDMORE);
-    zmq_msg_send(&payload, back, 0);
+    held->row = header->batch = (*next)++;
+    held->is_result = false;
+    zmq_msg_init(&held->to);
+    zmq_msg_copy(&held->to, worker);
     zmq_msg_close(&id);
     return true;
 }
 
-static bool back_to_front(void *front, void *back, struct lease *leases)
+/* Take a chunk of results from the worker; false: there is none. */
+static bool take_result(void *back, struct lease *leases, struct held *held)
 {
-    zmq_msg_t id, head, payload;
+    zmq_msg_t id;
     struct header *header;
     struct lease *lease;
 
@@ -104,19 +127,39 @@ static bool back_to_front(void *front, void *back, struct lease *leases)
     if (zmq_msg_recv(&id, back, ZMQ_DONTWAIT) < 0)
         return false;
     zmq_msg_close(&id);
-    zmq_msg_init(&head);
-    zmq_msg_init(&payload);
-    zmq_msg_recv(&head, back, 0);
-    zmq_msg_recv(&payload, back, 0);
-    header = zmq_msg_data(&head);
+    zmq_msg_init(&held->head);
+    zmq_msg_init(&held->payload);
+    zmq_msg_recv(&held->head, back, 0);
+    zmq_msg_recv(&held->payload, back, 0);
+    header = zmq_msg_data(&held->head);
+    held->row = header->batch;
+    held->is_result = true;
     lease = &leases[header->batch & 0xffff];
     BENCH_CHECK(lease->state == 1 && lease->count == header->count);
     lease->state = 2;
     header->batch = lease->batch;
-    zmq_send(front, lease->client, lease->client_bytes, ZMQ_SNDMORE);
-    zmq_msg_send(&head, front, ZMQ_SNDMORE);
-    zmq_msg_send(&payload, front, 0);
+    zmq_msg_init_size(&held->to, lease->client_bytes);
+    memcpy(zmq_msg_data(&held->to), lease->client, lease->client_bytes);
     return true;
+}
+
+/* Everything held is durable before any of it goes on; what the client got last time goes. */
+static void keep(const struct held *held, size_t count, uint64_t *sent, size_t *sent_count)
+{
+    for (size_t i = 0; i < *sent_count; i++)
+        limit_store_delete_result(sent[i]);
+    *sent_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        zmq_msg_t *payload = (zmq_msg_t *)(uintptr_t)&held[i].payload;
+
+        if (held[i].is_result) {
+            limit_store_put_result(held[i].row, zmq_msg_data(payload), zmq_msg_size(payload));
+            sent[(*sent_count)++] = held[i].row;
+        } else {
+            limit_store_put_payload(held[i].row, zmq_msg_data(payload), zmq_msg_size(payload));
+        }
+    }
+    limit_store_commit();
 }
 
 static void broker(const int pipes[2])
@@ -126,27 +169,43 @@ static void broker(const int pipes[2])
     void *back = bind_any(context, pipes[1]);
     struct lease *leases = calloc(0x10000, sizeof(*leases));
     zmq_pollitem_t items[2] = { { front, 0, ZMQ_POLLIN, 0 }, { back, 0, ZMQ_POLLIN, 0 } };
+    struct held held[2 * BUDGET];
+    uint64_t sent[2 * BUDGET];
+    size_t sent_count = 0;
     zmq_msg_t worker, ready;
     uint64_t next = 0;
 
+    if (store_file != NULL)
+        limit_store_open(store_file);
     zmq_msg_init(&worker);
     zmq_msg_init(&ready);
     BENCH_CHECK(leases != NULL && zmq_msg_recv(&worker, back, 0) > 0);
     zmq_msg_recv(&ready, back, 0);
     for (;;) {
-        uint64_t now;
+        size_t count = 0;
 
         if (zmq_poll(items, 2, -1) < 0)
             return;
-        now = bench_now_ns();
         for (int i = 0; items[0].revents != 0 && i < BUDGET; i++) {
-            if (!front_to_back(front, back, &worker, leases, &next, now))
+            if (!take_task(front, &worker, leases, &next, &held[count]))
                 break;
+            if (store_file != NULL)
+                count++;
+            else
+                send_on(front, back, &held[count]);
         }
         for (int i = 0; items[1].revents != 0 && i < BUDGET; i++) {
-            if (!back_to_front(front, back, leases))
+            if (!take_result(back, leases, &held[count]))
                 break;
+            if (store_file != NULL)
+                count++;
+            else
+                send_on(front, back, &held[count]);
         }
+        if (count != 0)
+            keep(held, count, sent, &sent_count);
+        for (size_t i = 0; i < count; i++)
+            send_on(front, back, &held[i]);
     }
 }
 
@@ -274,6 +333,7 @@ int main(int argc, char **argv)
     task_count = argc > 1 ? atol(argv[1]) : task_count;
     chunk_tasks = argc > 2 ? atol(argv[2]) : chunk_tasks;
     window = argc > 3 ? atol(argv[3]) : window;
+    store_file = argc > 4 ? argv[4] : NULL;
     BENCH_CHECK(pipe(front) == 0 && pipe(back) == 0);
     pids[0] = fork();
     if (pids[0] == 0) {
