@@ -1,4 +1,4 @@
-/* commands [COUNT [AT_ONCE]]: the launcher alone - run /bin/true COUNT times, AT_ONCE (2) at a
+/* commands [COUNT [AT_ONCE]]: the launcher alone - run `/bin/true N` COUNT times, AT_ONCE (2) at a
  * time, as asked by one host, each captured, reaped and seen to have left nothing. Between this and
  * limit_commands lies the launcher, between this and `trireme run -- /bin/true` the rest. */
 #include "bench/bench.h"
@@ -12,12 +12,16 @@ static struct link_message message;
 
 static void ask(struct link *link, uint64_t id)
 {
+    char argument[24];
     struct tri_rec_text word = { .text = tri_bytes_of("/bin/true") };
     struct tri_buffer words = { 0 };
     struct tri_message run = { .type = TRI_MESSAGE_RUN, .run = { .id = id } };
 
+    snprintf(argument, sizeof(argument), "%llu", (unsigned long long)id);
     tri_record_encode(TRI_RECORD_TEXT, &word, &words);
-    run.run.argv = tri_list_of(&words, 1);
+    word.text = tri_bytes_of(argument);
+    tri_record_encode(TRI_RECORD_TEXT, &word, &words);
+    run.run.argv = tri_list_of(&words, 2);
     BENCH_CHECK(link_send(link, &run, NULL, 0, NULL, 0, NULL) == TRI_OK);
     tri_buffer_deinit(&words);
 }

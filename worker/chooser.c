@@ -11,6 +11,10 @@
 #define FILES_PER_PROCESS 4u /* of the session and the launcher: link, table, pidfd, pipe */
 #define BLOCKING_THREADS 16u
 
+/* Commands beyond one a core. Between the end of a command and the start of the next a core would
+ * be idle for as long as the two take to be told; ninja(1) runs two more than cores, too. */
+#define COMMANDS_AHEAD 2u
+
 static void say(struct choice *choice, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -107,6 +111,11 @@ static uint64_t prior_width(const struct tri_rec_spec *spec,
         say(choice, "; it waits rather than computes: %lu oars on %lu cores",
             (unsigned long)blocking, (unsigned long)cores);
         return blocking;
+    }
+    if (spec->argv.count != 0) {
+        say(choice, "; %lu oars on %lu cores, so that one is ready whenever a command ends",
+            (unsigned long)(cores + COMMANDS_AHEAD), (unsigned long)cores);
+        return cores + COMMANDS_AHEAD;
     }
     say(choice, "; one oar for each of %lu cores", (unsigned long)cores);
     return cores;

@@ -6,8 +6,8 @@
  * are clamped by memory, processes and descriptors, and the reason says so with its numbers.
  *
  * Rule of thumb: computing: one thread per core; waiting in tri_* calls: the loop, many at once;
- * blocking behind the runtime's back: more threads than cores; commands and handlers that are not
- * thread-safe: a process per core.
+ * blocking behind the runtime's back: more threads than cores; handlers that are not thread-safe: a
+ * process per core; commands: two more than cores.
  *
  * Threads: pure.   Memory: none.
  * Errors:  choice.status: UNSUPPORTED when this worker is restricted to another model.

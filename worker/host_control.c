@@ -107,6 +107,13 @@ static void on_batch(struct host *host, const struct tri_msg_batch *message)
         refuse_all(host, status, error.text);
 }
 
+/* Many oars of the process model: they wait for commands, each a process of its own. Nobody waits
+ * cheaper than coroutines. */
+static bool shares_commands(const struct host *host)
+{
+    return host->model == TRI_MODEL_PROCESS && host->width > 1 && host->batch.spec.argv.count != 0;
+}
+
 static void on_oars(struct host *host, const struct tri_msg_oars *message)
 {
     struct tri_error error;
@@ -120,10 +127,11 @@ static void on_oars(struct host *host, const struct tri_msg_oars *message)
     pthread_mutex_lock(&host->lock);
     host->model = (enum tri_model)message->model;
     host->width = (unsigned)width;
+    host->has_loop = host->model == TRI_MODEL_ASYNC || shares_commands(host);
     host->slots = tri_alloc(width, sizeof(host->slots[0]));
     draining = host->draining;
     pthread_mutex_unlock(&host->lock);
-    if (host->model != TRI_MODEL_ASYNC || draining)
+    if (!host->has_loop || draining)
         return;
     status = async_start(host, &error);
     if (status != TRI_OK)

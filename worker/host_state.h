@@ -1,10 +1,10 @@
 /* host_state.h - what a host is made of. Private to worker/host*.c and worker/oars.
  *
- * A rower is a thread that pulls oars: one oar in the process and thread models, all of them in
- * the async model. Rowers grab runs of tasks from the queue of slices, execute them, and put what
- * they finished into a box. Boxes are emptied into messages by whoever has time: the rower itself
- * when it runs out of work or its box is full, the watch (host_watch.h) when its oar is stuck in a
- * slow task.
+ * A rower is a thread that pulls oars: one oar in the process and thread models, all of them on a
+ * loop (in the async model, and where commands share a host). Rowers grab runs of tasks from the
+ * queue of slices, execute them, and put what they finished into a box. Boxes are emptied into
+ * messages by whoever has time: the rower itself when it runs out of work or its box is full, the
+ * watch (host_watch.h) when its oar is stuck in a slow task.
  *
  * Threads: `lock` guards everything here that is not said to be somebody else's. A rower's run,
  *          box and tasks are its own while its gate is OWNED; while it is inside a handler the gate
@@ -183,7 +183,8 @@ struct host {
     uint64_t readers;     /* how often a rower began to */
     bool draining;        /* asked to be replaced: starts nothing more */
     struct command_client commands;
-    struct async_loop *loop; /* the async model's, or NULL */
+    bool has_loop;           /* its oars are coroutines */
+    struct async_loop *loop; /* theirs, once it runs, or NULL */
 
     uint64_t watched_readers;
     int watch_fd;        /* eventfd: wakes the watch */

@@ -88,7 +88,7 @@ static void pass(struct host *host, uint64_t now)
     if (partials)
         host->partial_ns = now;
     flush_take_all(host, NULL, partials, &parcels);
-    if (host->model == TRI_MODEL_ASYNC)
+    if (host->has_loop)
         async_watch(host, now, partials, &parcels);
     else
         thread_watch(host, now, partials, &parcels);

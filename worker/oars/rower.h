@@ -136,7 +136,7 @@ bool async_reads(const struct host *host);
 
 static inline void host_obey(struct host *host, struct rower *self)
 {
-    if (host->model == TRI_MODEL_ASYNC)
+    if (host->has_loop)
         async_obey(host, self);
     else
         thread_obey(host, self);
@@ -144,7 +144,7 @@ static inline void host_obey(struct host *host, struct rower *self)
 
 static inline void host_rouse(struct host *host, const struct rower *self)
 {
-    if (host->model == TRI_MODEL_ASYNC)
+    if (host->has_loop)
         async_rouse(host, self);
     else
         thread_rouse(host, self);

@@ -162,8 +162,8 @@ void batches_on_batch(struct session *self, const struct tri_msg_batch *message)
     }
     batches_tell_oars(self, batch);
     /* The host of many oars starts now, so that it is there when the first lease comes. */
-    if (batch->choice.status == TRI_OK && batch->choice.model != TRI_MODEL_PROCESS
-        && !self->draining && batch->shared == NULL)
+    if (batch->choice.status == TRI_OK && !batch_has_a_host_per_oar(batch) && !self->draining
+        && batch->shared == NULL)
         batch->shared = hosts_start(self, batch, HOST_SHARED);
     batches_touch(self, batch);
 }

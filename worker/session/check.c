@@ -111,7 +111,7 @@ static void check_batch(const struct session *self, const struct batch *batch)
     tri_assert(isolated == batch->isolated);
     tri_assert(groups == batch->groups);
     tri_assert(batch->shared == NULL || batch->shared->state == HOST_SERVING);
-    tri_assert(batch->choice.model != TRI_MODEL_PROCESS || ones <= batch->choice.width);
+    tri_assert(ones <= (batch_has_a_host_per_oar(batch) ? batch->choice.width : 0));
     tri_assert(queued + suspects == 0 || (batch->choice.status == TRI_OK && !self->draining));
 }
 

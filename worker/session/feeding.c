@@ -219,7 +219,7 @@ static void steal(struct session *self, struct batch *batch)
 /* Are suspects run in groups at the moment? Those of the broker never are. */
 static bool is_grouped(const struct batch *batch)
 {
-    return batch->group_size >= GROUP_MIN && batch->choice.model != TRI_MODEL_PROCESS;
+    return batch->group_size >= GROUP_MIN && !batch_has_a_host_per_oar(batch);
 }
 
 /* The first lease with suspects to be run in company, or alone. */
@@ -309,12 +309,12 @@ void feeding_run(struct session *self, struct batch *batch)
         give_back_waiting(self, batch);
         return;
     }
-    if (batch->choice.model == TRI_MODEL_PROCESS)
+    if (batch_has_a_host_per_oar(batch))
         feed_ones(self, batch);
     else
         feed_shared(self, batch);
     while (feed_group(self, batch) || feed_isolated(self, batch))
         ;
-    if (batch->choice.model == TRI_MODEL_PROCESS)
+    if (batch_has_a_host_per_oar(batch))
         steal(self, batch);
 }

@@ -169,6 +169,13 @@ struct batch {
     struct timer timer;
 };
 
+/* The process model gives every oar a process of its own. A command is one already: the oars of all
+ * of them share a host, which runs no code but ours. */
+static inline bool batch_has_a_host_per_oar(const struct batch *self)
+{
+    return self->choice.model == TRI_MODEL_PROCESS && self->spec.argv.count == 0;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 enum connection_state {
