@@ -103,19 +103,19 @@ static uint64_t prior_width(const struct tri_rec_spec *spec,
     uint64_t cores = cores_of(machine);
     uint64_t blocking = 4 * cores > BLOCKING_THREADS ? 4 * cores : BLOCKING_THREADS;
 
-    if (choice->model == TRI_MODEL_ASYNC) {
-        say(choice, "; %u coroutines", CHOOSER_ASYNC_WIDTH);
-        return CHOOSER_ASYNC_WIDTH;
-    }
-    if ((flags & (HANDLER_BLOCKS | HANDLER_WAITS)) && spec->argv.count == 0) {
-        say(choice, "; it waits rather than computes: %lu oars on %lu cores",
-            (unsigned long)blocking, (unsigned long)cores);
-        return blocking;
-    }
     if (spec->argv.count != 0) {
         say(choice, "; %lu oars on %lu cores, so that one is ready whenever a command ends",
             (unsigned long)(cores + COMMANDS_AHEAD), (unsigned long)cores);
         return cores + COMMANDS_AHEAD;
+    }
+    if (choice->model == TRI_MODEL_ASYNC) {
+        say(choice, "; %u coroutines", CHOOSER_ASYNC_WIDTH);
+        return CHOOSER_ASYNC_WIDTH;
+    }
+    if (flags & (HANDLER_BLOCKS | HANDLER_WAITS)) {
+        say(choice, "; it waits rather than computes: %lu oars on %lu cores",
+            (unsigned long)blocking, (unsigned long)cores);
+        return blocking;
     }
     say(choice, "; one oar for each of %lu cores", (unsigned long)cores);
     return cores;
