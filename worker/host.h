@@ -18,9 +18,9 @@
 #include <stdbool.h>
 
 struct host_setup {
-    int link_fd;       /* to the session */
-    int table_fd;      /* memfd of struct host_table, to be mapped */
-    int command_fd;    /* to the launcher, for RUN, RAN and STOP */
+    int link_fd;        /* to the session */
+    int table_fd;       /* memfd of struct host_table, to be mapped */
+    int command_fd;     /* to the launcher, for RUN, RAN and STOP */
     const char *plugin; /* shared object already loaded by the zygote, or to be loaded; may be "" */
     bool test_handlers;
 };

@@ -24,12 +24,12 @@ struct host_slot {
 struct host_table {
     uint32_t version;
     uint32_t width;
-    _Atomic int32_t culprit;        /* slot on which a fatal signal was raised, or -1 */
+    _Atomic int32_t culprit; /* slot on which a fatal signal was raised, or -1 */
     _Atomic int32_t culprit_signal;
-    _Atomic uint64_t culprit_task;  /* index + 1, copied by the fault handler */
-    _Atomic int32_t running;        /* async: slot whose coroutine holds the loop, or -1 */
-    _Atomic uint64_t turns;         /* async: loop turns, so that a held loop is seen */
-    _Atomic uint64_t cpu_ns;        /* CPU time of the host, refreshed with each flush */
+    _Atomic uint64_t culprit_task; /* index + 1, copied by the fault handler */
+    _Atomic int32_t running;       /* async: slot whose coroutine holds the loop, or -1 */
+    _Atomic uint64_t turns;        /* async: loop turns, so that a held loop is seen */
+    _Atomic uint64_t cpu_ns;       /* CPU time of the host, refreshed with each flush */
     struct host_slot slots[];
 };
 

@@ -47,63 +47,64 @@ enum tri_batch_state {
 };
 
 /* Flags, by field. */
-#define TRI_SPEC_TRUNCATE 1u      /* spec.flags: cut output over output_bytes_max, do not fail */
-#define TRI_SPEC_SPAWN 2u         /* spec.flags: one-oar hosts are spawned afresh, not forked */
-#define TRI_SPEC_LINES 4u         /* spec.flags: string arguments are lines of input, converted by
-                                     the host to the type that the handler declares */
-#define TRI_LEASE_ISOLATED 1u     /* lease.flags: run singly in one-oar hosts (suspects) */
-#define TRI_RESULT_SAMPLED 1u     /* result.flags: times are estimates from samples */
-#define TRI_ENTRY_UNCHARGED 1u    /* entry.flags: does not use up an attempt */
+#define TRI_SPEC_TRUNCATE 1u /* spec.flags: cut output over output_bytes_max, do not fail */
+#define TRI_SPEC_SPAWN 2u    /* spec.flags: one-oar hosts are spawned afresh, not forked */
+#define TRI_SPEC_LINES                                                                          \
+    4u                         /* spec.flags: string arguments are lines of input, converted by \
+                                  the host to the type that the handler declares */
+#define TRI_LEASE_ISOLATED 1u  /* lease.flags: run singly in one-oar hosts (suspects) */
+#define TRI_RESULT_SAMPLED 1u  /* result.flags: times are estimates from samples */
+#define TRI_ENTRY_UNCHARGED 1u /* entry.flags: does not use up an attempt */
 
-#define TRI_MESSAGE_MAP(X)                 \
-    X(HELLO, 1, hello)                     \
-    X(WELCOME, 2, welcome)                 \
-    X(NO_SESSION, 3, no_session)           \
-    X(ERROR, 4, error)                     \
-    X(BYE, 5, bye)                         \
-    X(HEARTBEAT, 6, heartbeat)             \
-    X(HEARTBEAT_OK, 7, heartbeat_ok)       \
-    X(SUBMIT, 10, submit)                  \
-    X(ACCEPTED, 11, accepted)              \
-    X(APPEND, 12, append)                  \
-    X(APPENDED, 13, appended)              \
-    X(SEAL, 14, seal)                      \
-    X(DONE, 15, done)                      \
-    X(ATTACH, 16, attach)                  \
-    X(ATTACHED, 17, attached)              \
-    X(ROW, 18, row)                        \
-    X(ACK, 19, ack)                        \
-    X(PROGRESS, 20, progress)              \
-    X(END, 21, end)                        \
-    X(CANCEL, 22, cancel)                  \
-    X(RETRY, 23, retry)                    \
-    X(FORGET, 24, forget)                  \
-    X(LIST, 25, list)                      \
-    X(LISTED, 26, listed)                  \
-    X(SHOW, 27, show)                      \
-    X(SHOWN, 28, shown)                    \
-    X(EXPLAIN, 29, explain)                \
-    X(EXPLAINED, 30, explained)            \
-    X(WORKERS, 31, workers)                \
-    X(WORKERS_INFO, 32, workers_info)      \
-    X(BATCH, 40, batch)                    \
-    X(OARS, 41, oars)                      \
-    X(BATCH_END, 42, batch_end)            \
-    X(LEASE, 43, lease)                    \
-    X(CREDIT, 44, credit)                  \
-    X(REVOKE, 45, revoke)                  \
-    X(CANCEL_LEASE, 46, cancel_lease)      \
-    X(RESULTS, 47, results)                \
-    X(PARTIAL, 48, partial)                \
-    X(ENDED, 49, ended)                    \
-    X(RELEASED, 50, released)              \
-    X(RESULTS_OK, 51, results_ok)          \
-    X(HOST_START, 60, host_start)          \
-    X(HOST_UP, 61, host_up)                \
-    X(HOST_GONE, 62, host_gone)            \
-    X(HOST_KILL, 63, host_kill)            \
-    X(RUN, 64, run)                        \
-    X(RAN, 65, ran)                        \
+#define TRI_MESSAGE_MAP(X)            \
+    X(HELLO, 1, hello)                \
+    X(WELCOME, 2, welcome)            \
+    X(NO_SESSION, 3, no_session)      \
+    X(ERROR, 4, error)                \
+    X(BYE, 5, bye)                    \
+    X(HEARTBEAT, 6, heartbeat)        \
+    X(HEARTBEAT_OK, 7, heartbeat_ok)  \
+    X(SUBMIT, 10, submit)             \
+    X(ACCEPTED, 11, accepted)         \
+    X(APPEND, 12, append)             \
+    X(APPENDED, 13, appended)         \
+    X(SEAL, 14, seal)                 \
+    X(DONE, 15, done)                 \
+    X(ATTACH, 16, attach)             \
+    X(ATTACHED, 17, attached)         \
+    X(ROW, 18, row)                   \
+    X(ACK, 19, ack)                   \
+    X(PROGRESS, 20, progress)         \
+    X(END, 21, end)                   \
+    X(CANCEL, 22, cancel)             \
+    X(RETRY, 23, retry)               \
+    X(FORGET, 24, forget)             \
+    X(LIST, 25, list)                 \
+    X(LISTED, 26, listed)             \
+    X(SHOW, 27, show)                 \
+    X(SHOWN, 28, shown)               \
+    X(EXPLAIN, 29, explain)           \
+    X(EXPLAINED, 30, explained)       \
+    X(WORKERS, 31, workers)           \
+    X(WORKERS_INFO, 32, workers_info) \
+    X(BATCH, 40, batch)               \
+    X(OARS, 41, oars)                 \
+    X(BATCH_END, 42, batch_end)       \
+    X(LEASE, 43, lease)               \
+    X(CREDIT, 44, credit)             \
+    X(REVOKE, 45, revoke)             \
+    X(CANCEL_LEASE, 46, cancel_lease) \
+    X(RESULTS, 47, results)           \
+    X(PARTIAL, 48, partial)           \
+    X(ENDED, 49, ended)               \
+    X(RELEASED, 50, released)         \
+    X(RESULTS_OK, 51, results_ok)     \
+    X(HOST_START, 60, host_start)     \
+    X(HOST_UP, 61, host_up)           \
+    X(HOST_GONE, 62, host_gone)       \
+    X(HOST_KILL, 63, host_kill)       \
+    X(RUN, 64, run)                   \
+    X(RAN, 65, ran)                   \
     X(STOP, 66, stop)
 
 enum tri_message_type {
@@ -137,16 +138,16 @@ struct tri_list {
 #define TRI_FIELDS(table) \
     table(TRI_FIELD_U, TRI_FIELD_I, TRI_FIELD_S, TRI_FIELD_B, TRI_FIELD_R, TRI_FIELD_L)
 
-#define X(name, lower)                       \
-    struct tri_rec_##lower {                 \
-        TRI_FIELDS(TRI_REC_##name)           \
+#define X(name, lower)             \
+    struct tri_rec_##lower {       \
+        TRI_FIELDS(TRI_REC_##name) \
     };
 TRI_RECORD_MAP(X)
 #undef X
 
-#define X(name, code, lower)                 \
-    struct tri_msg_##lower {                 \
-        TRI_FIELDS(TRI_MSG_##name)           \
+#define X(name, code, lower)       \
+    struct tri_msg_##lower {       \
+        TRI_FIELDS(TRI_MSG_##name) \
     };
 TRI_MESSAGE_MAP(X)
 #undef X

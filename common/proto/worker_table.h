@@ -1,5 +1,5 @@
-/* worker_table.h - the fields of the messages between a worker and its broker, and a worker and its hosts.
- * Part of message.h, which explains the notation; include that one. */
+/* worker_table.h - the fields of the messages between a worker and its broker, and a worker and its
+ * hosts. Part of message.h, which explains the notation; include that one. */
 #ifndef TRI_PROTO_WORKER_TABLE_H
 #define TRI_PROTO_WORKER_TABLE_H
 

@@ -1,4 +1,5 @@
-/* tests.c - crash, fail, spin, late: handlers that misbehave on purpose, offered with --test-handlers. */
+/* tests.c - crash, fail, spin, late: handlers that misbehave on purpose, offered with
+ * --test-handlers. */
 #include "common/parse.h"
 #include "worker/handlers/builtin.h"
 

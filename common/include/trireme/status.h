@@ -12,30 +12,30 @@ extern "C" {
 
 #define TRI_API __attribute__((visibility("default")))
 
-#define TRI_STATUS_MAP(X)                                                     \
-    X(OK, 0, "success")                                                       \
-    X(INVALID, 1, "malformed or out-of-range input")                          \
-    X(NOTFOUND, 2, "no such batch, task or worker")                           \
-    X(STALE, 3, "a result is already committed")                              \
-    X(FULL, 4, "a configured limit is reached")                               \
-    X(STORE, 5, "the store refused or lost a write")                          \
-    X(CONFLICT, 6, "it differs from what was accepted before")                \
-    X(BUSY, 7, "temporarily out of room, try again later")                    \
-    X(NO_SPACE, 8, "the store is full")                                       \
-    X(UNSUPPORTED, 9, "not offered by this version, build or configuration")  \
-    X(DENIED, 10, "not allowed for this principal or by this configuration")  \
-    X(VERSION, 11, "no common protocol version")                              \
-    X(NO_SESSION, 12, "this peer has not said HELLO")                         \
-    X(OVERFLOW, 13, "the exact result does not fit")                          \
-    X(UNREACHABLE, 14, "the broker cannot be reached")                        \
-    X(TIMEOUT, 15, "the time allowed has passed")                             \
-    X(CANCELLED, 16, "cancelled")                                             \
-    X(FAILED, 17, "the task failed")                                          \
-    X(CRASHED, 18, "the task ended its process")                              \
-    X(TOO_LARGE, 19, "a value is over its size limit")                        \
-    X(MEMORY, 20, "out of memory")                                            \
-    X(SYSTEM, 21, "the operating system refused")                             \
-    X(CLOSED, 22, "the other side has ended the conversation")                \
+#define TRI_STATUS_MAP(X)                                                    \
+    X(OK, 0, "success")                                                      \
+    X(INVALID, 1, "malformed or out-of-range input")                         \
+    X(NOTFOUND, 2, "no such batch, task or worker")                          \
+    X(STALE, 3, "a result is already committed")                             \
+    X(FULL, 4, "a configured limit is reached")                              \
+    X(STORE, 5, "the store refused or lost a write")                         \
+    X(CONFLICT, 6, "it differs from what was accepted before")               \
+    X(BUSY, 7, "temporarily out of room, try again later")                   \
+    X(NO_SPACE, 8, "the store is full")                                      \
+    X(UNSUPPORTED, 9, "not offered by this version, build or configuration") \
+    X(DENIED, 10, "not allowed for this principal or by this configuration") \
+    X(VERSION, 11, "no common protocol version")                             \
+    X(NO_SESSION, 12, "this peer has not said HELLO")                        \
+    X(OVERFLOW, 13, "the exact result does not fit")                         \
+    X(UNREACHABLE, 14, "the broker cannot be reached")                       \
+    X(TIMEOUT, 15, "the time allowed has passed")                            \
+    X(CANCELLED, 16, "cancelled")                                            \
+    X(FAILED, 17, "the task failed")                                         \
+    X(CRASHED, 18, "the task ended its process")                             \
+    X(TOO_LARGE, 19, "a value is over its size limit")                       \
+    X(MEMORY, 20, "out of memory")                                           \
+    X(SYSTEM, 21, "the operating system refused")                            \
+    X(CLOSED, 22, "the other side has ended the conversation")               \
     X(EMPTY, 23, "nothing there now")
 
 enum tri_status {

@@ -18,14 +18,14 @@
 extern "C" {
 #endif
 
-#define TRI_TYPE_MAP(X)       \
-    X(ANY, 0, "any")          \
-    X(NIL, 1, "nil")          \
-    X(BOOL, 2, "bool")        \
-    X(INT, 3, "integer")      \
-    X(FLOAT, 4, "number")     \
-    X(STRING, 5, "string")    \
-    X(BINARY, 6, "binary")    \
+#define TRI_TYPE_MAP(X)    \
+    X(ANY, 0, "any")       \
+    X(NIL, 1, "nil")       \
+    X(BOOL, 2, "bool")     \
+    X(INT, 3, "integer")   \
+    X(FLOAT, 4, "number")  \
+    X(STRING, 5, "string") \
+    X(BINARY, 6, "binary") \
     X(COMPOUND, 7, "array or map")
 
 /* TRI_ANY is only a declared argument type, never the type of a value. */

@@ -46,10 +46,10 @@ typedef enum tri_status tri_handler_fn(struct tri_task *task,
                                        struct tri_result *out);
 
 struct tri_handler {
-    uint32_t abi;         /* TRI_HANDLER_ABI */
-    uint32_t size;        /* sizeof(struct tri_handler) as the handler was compiled */
-    const char *name;     /* [a-z0-9_.-]{1,64} */
-    const char *summary;  /* one line for people, or NULL */
+    uint32_t abi;        /* TRI_HANDLER_ABI */
+    uint32_t size;       /* sizeof(struct tri_handler) as the handler was compiled */
+    const char *name;    /* [a-z0-9_.-]{1,64} */
+    const char *summary; /* one line for people, or NULL */
     tri_handler_fn *run;
     enum tri_type argument; /* TRI_ANY: whatever comes; else a task of another type fails */
     bool waits;        /* spends its time waiting in tri_* calls: many at once are worth while */
@@ -62,14 +62,14 @@ struct tri_handler {
  * initialisers of struct tri_handler. */
 #define TRI_HANDLER(...) TRI_HANDLER_AT_(__LINE__, __VA_ARGS__)
 #define TRI_HANDLER_AT_(line, ...) TRI_HANDLER_ON_(line, __VA_ARGS__)
-#define TRI_HANDLER_ON_(line, ...)                                                     \
-    static const struct tri_handler tri_handler_##line = {                             \
-        .abi = TRI_HANDLER_ABI, .size = sizeof(struct tri_handler), __VA_ARGS__        \
-    };                                                                                 \
-    __attribute__((constructor)) static void tri_handler_register_##line(void)         \
-    {                                                                                  \
-        tri_handler_register(&tri_handler_##line);                                     \
-    }                                                                                  \
+#define TRI_HANDLER_ON_(line, ...)                                                             \
+    static const struct tri_handler tri_handler_##line = { .abi = TRI_HANDLER_ABI,             \
+                                                           .size = sizeof(struct tri_handler), \
+                                                           __VA_ARGS__ };                      \
+    __attribute__((constructor)) static void tri_handler_register_##line(void)                 \
+    {                                                                                          \
+        tri_handler_register(&tri_handler_##line);                                             \
+    }                                                                                          \
     _Static_assert(sizeof(tri_handler_##line) != 0, "")
 
 TRI_API void tri_handler_register(const struct tri_handler *handler);
@@ -155,14 +155,16 @@ TRI_API enum tri_status tri_write_file(struct tri_task *task,
 
 /* Run `work(context)` beside the loop (blocking code, long computations); in a process or thread
  * it is simply called. */
-TRI_API enum tri_status tri_offload(struct tri_task *task, void (*work)(void *context), void *context);
+TRI_API enum tri_status tri_offload(struct tri_task *task,
+                                    void (*work)(void *context),
+                                    void *context);
 
 struct tri_http_request {
     struct tri_bytes url;
-    const char *method;           /* NULL: GET */
-    const char *const *headers;   /* "Name: value", NULL-terminated; may be NULL */
+    const char *method;         /* NULL: GET */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct tri_bytes body;
-    uint64_t response_bytes_max;  /* 0: 64 MiB */
+    uint64_t response_bytes_max; /* 0: 64 MiB */
 };
 struct tri_http_response {
     long status;
@@ -175,15 +177,15 @@ TRI_API enum tri_status tri_http(struct tri_task *task,
                                  struct tri_http_response *response);
 
 struct tri_command {
-    const char *const *argv;    /* NULL-terminated; argv[0] is looked up in PATH */
-    const char *const *env;     /* "NAME=value" added to the worker's; NULL-terminated or NULL */
-    const char *workdir;        /* NULL: the worker's */
-    struct tri_bytes input;     /* standard input */
-    uint64_t output_bytes_max;  /* each of stdout and stderr; 0: 16 MiB */
+    const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH */
+    const char *const *env;    /* "NAME=value" added to the worker's; NULL-terminated or NULL */
+    const char *workdir;       /* NULL: the worker's */
+    struct tri_bytes input;    /* standard input */
+    uint64_t output_bytes_max; /* each of stdout and stderr; 0: 16 MiB */
 };
 struct tri_command_result {
-    int exit_code;   /* -1 when a signal ended it */
-    int signal;      /* 0 when it exited */
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
     bool truncated;
     struct tri_bytes output; /* in task memory */
     struct tri_bytes error;
