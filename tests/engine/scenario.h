@@ -23,6 +23,13 @@
 
 #include <check.h>
 
+/* Check writes a record for every assertion that holds; here are millions of them. */
+#define STORY_CHECK(condition, ...)    \
+    do {                               \
+        if (!(condition))              \
+            ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+
 #define HEARTBEAT_MS 1000
 #define LEASE_MS 10000
 #define PEERS_MAX 40
@@ -192,7 +199,7 @@ void peer_sends(struct scenario *s,
 void step(struct scenario *s, const struct event *event);
 
 /* A row of the store's model, or NULL, to look at or to damage; and to remove one. */
-struct kept *kept_row(struct scenario *s, struct store_key key);
+struct kept *kept_row(const struct scenario *s, struct store_key key);
 void lose_row(struct scenario *s, struct store_key key);
 
 struct peer *peer_of(struct scenario *s, const char *name);
