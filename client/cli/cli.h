@@ -89,6 +89,7 @@ struct cli_verb {
     const char *operands; /* as shown in usage, or "" */
     const char *summary;
     unsigned groups; /* GROUP_*: the options it takes */
+    bool tasks;      /* 7/4242 may stand among its operands */
     int (*run)(struct cli *cli);
 };
 

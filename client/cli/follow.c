@@ -1,12 +1,11 @@
 #include "client/cli/follow.h"
 
+#include "client/cli/signals.h"
 #include "common/clock.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define FEED_AT_ONCE 8192
@@ -14,21 +13,14 @@
 #define IDLE_MS 200
 #define GO_ON (-1) /* no exit status yet */
 
-int follow_signals(void)
-{
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 static int fail(struct follow *self, const struct tri_error *error)
 {
     progress_clear(&self->progress);
+    /* Nobody asked for what is not there: a broker without a store has started again. */
+    if (error->status == TRI_NOTFOUND) {
+        cli_error("%s", error->text);
+        return CLI_INTERNAL;
+    }
     return cli_fail(error);
 }
 
@@ -136,24 +128,24 @@ static int drain(struct follow *self, size_t *count)
         }
         if (result.outcome != 0)
             progress_clear(&self->progress);
-        if (output_result(self->output, &result) != TRI_OK)
-            return CLI_STDOUT_CLOSED;
+        status = output_result(self->output, &result);
+        if (status != TRI_OK)
+            return output_exit(status);
     }
     return GO_ON;
 }
 
 static int interrupted(struct follow *self)
 {
-    struct signalfd_siginfo info;
     struct tri_batch_summary summary;
     unsigned long long number = (unsigned long long)tri_batch_number(self->batch);
 
-    if (read(self->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+    if (!signals_came())
         return GO_ON;
     progress_clear(&self->progress);
     if (self->output != NULL)
         output_flush(self->output);
-    if (self->is_private) {
+    if (self->private != NULL) {
         cli_error("interrupted: the batch is cancelled");
         return CLI_INTERRUPTED;
     }
@@ -176,15 +168,20 @@ static int idle(struct follow *self)
     struct tri_error error;
     enum tri_status status;
 
-    if (self->output != NULL && output_flush(self->output) != TRI_OK)
-        return CLI_STDOUT_CLOSED;
+    if (self->output != NULL) {
+        status = output_flush(self->output);
+        if (status != TRI_OK && status != TRI_CANCELLED)
+            return output_exit(status);
+    }
     progress_draw(&self->progress, self->batch);
     status = tri_client_process(self->client, 0, &error);
     if (status == TRI_EMPTY)
         poll(fds, 3, IDLE_MS);
     else if (status != TRI_OK)
         return fail(self, &error);
-    return interrupted(self);
+    if (self->private != NULL && !private_is_well(self->private))
+        return CLI_INTERNAL;
+    return GO_ON;
 }
 
 int follow_run(struct follow *self)
@@ -201,6 +198,9 @@ int follow_run(struct follow *self)
             status = drain(self, &drained);
         if (status == GO_ON && drained == 0 && (self->source == NULL || busy || self->starved))
             status = idle(self);
+        /* Whatever ended early because of a signal, this says it. */
+        if (signals_came())
+            status = interrupted(self);
         if (status == GO_ON && self->deadline_ms != 0 && tri_clock_now_ms() >= self->deadline_ms) {
             cli_error("batch %llu has not ended in time",
                       (unsigned long long)tri_batch_number(self->batch));

@@ -5,6 +5,7 @@
 
 #include "client/cli/cli.h"
 #include "client/cli/output.h"
+#include "client/cli/private.h"
 #include "client/cli/progress.h"
 #include "client/cli/resume.h"
 #include "client/cli/source.h"
@@ -13,11 +14,11 @@ struct follow {
     const struct cli *cli;
     struct tri_client *client;
     struct tri_batch *batch;
-    struct source *source; /* NULL: nothing more to feed */
-    struct output *output; /* NULL: results are not shown */
-    struct resume *resume; /* or NULL */
-    bool feed_only;        /* submit: end when sealed */
-    bool is_private;
+    struct source *source;   /* NULL: nothing more to feed */
+    struct output *output;   /* NULL: results are not shown */
+    struct resume *resume;   /* or NULL */
+    bool feed_only;          /* submit: end when sealed */
+    struct private *private; /* of a private run, or NULL */
     int signal_fd;
     struct progress progress;
     struct tri_value pending; /* taken from the source, not yet added */
@@ -25,9 +26,6 @@ struct follow {
     bool starved; /* the source has nothing right now */
     uint64_t deadline_ms;
 };
-
-/* Block SIGINT, SIGTERM and SIGHUP and read them from a descriptor, from now on. */
-int follow_signals(void);
 
 /* Run the loop. Returns an exit status; CLI_OK says only that the batch ended (or was sealed). */
 int follow_run(struct follow *self);

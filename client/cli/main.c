@@ -5,11 +5,15 @@
 
 #include "common/types.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GROUPS_ADMIN (GROUP_COMMON | GROUP_OUTPUT)
 #define GROUPS_SUBMIT (GROUP_COMMON | GROUP_OUTPUT | GROUP_SOURCE | GROUP_TASK | GROUP_POLICY)
@@ -18,23 +22,26 @@
 const struct cli_verb cli_verbs[] = {
     { "run", "[OPTIONS] [-- COMMAND ARGS] [::: VALUE...]",
       "Submit a batch, wait for it, print its results in order and a summary.",
-      GROUPS_SUBMIT | GROUP_RESULT, verb_run },
+      GROUPS_SUBMIT | GROUP_RESULT, .run = verb_run },
     { "submit", "[OPTIONS] [-- COMMAND ARGS] [::: VALUE...]",
-      "Submit a batch and print its number.", GROUPS_SUBMIT | GROUP_RESULT, verb_submit },
+      "Submit a batch and print its number.", GROUPS_SUBMIT | GROUP_RESULT, .run = verb_submit },
     { "wait", "BATCH...", "Wait for batches and print a summary; results stay.", GROUPS_FOLLOW,
-      verb_wait },
-    { "results", "BATCH", "Print the results of a batch; they stay.", GROUPS_FOLLOW, verb_results },
-    { "list", "", "List the broker's batches.", GROUPS_ADMIN, verb_list },
+      .run = verb_wait },
+    { "results", "BATCH", "Print the results of a batch; they stay.", GROUPS_FOLLOW,
+      .run = verb_results },
+    { "list", "", "List the broker's batches.", GROUPS_ADMIN, .run = verb_list },
     { "show", "BATCH[/TASK]", "Show a batch, its options and its dead tasks.", GROUPS_ADMIN,
-      verb_show },
-    { "explain", "BATCH", "Say why a batch runs as it does.", GROUPS_ADMIN, verb_explain },
-    { "cancel", "BATCH[/TASK]...", "Cancel batches or single tasks.", GROUPS_ADMIN, verb_cancel },
+      .tasks = true, .run = verb_show },
+    { "explain", "BATCH", "Say why a batch runs as it does.", GROUPS_ADMIN, .run = verb_explain },
+    { "cancel", "BATCH[/TASK]...", "Cancel batches or single tasks.", GROUPS_ADMIN, .tasks = true,
+      .run = verb_cancel },
     { "retry", "BATCH[/TASK]...", "Run dead tasks again as a new generation.",
-      GROUPS_ADMIN | GROUP_RETRY, verb_retry },
+      GROUPS_ADMIN | GROUP_RETRY, .tasks = true, .run = verb_retry },
     { "forget", "BATCH...", "Remove ended batches and what is kept of them.", GROUPS_ADMIN,
-      verb_forget },
-    { "workers", "", "List the workers.", GROUPS_ADMIN, verb_workers },
-    { "completion", "bash", "Print a shell completion script.", GROUP_COMMON, verb_completion },
+      .run = verb_forget },
+    { "workers", "", "List the workers.", GROUPS_ADMIN, .run = verb_workers },
+    { "completion", "bash", "Print a shell completion script.", GROUP_COMMON,
+      .run = verb_completion },
 };
 const size_t cli_verb_count = TRI_COUNT_OF(cli_verbs);
 
@@ -83,7 +90,8 @@ struct tri_client *cli_connect(const struct cli *cli, int *status)
     }
     tri_client_options_init(&options);
     options.endpoints = cli->broker;
-    options.connect_timeout_ms = (int)cli->connect_timeout_ms;
+    options.connect_timeout_ms =
+        cli->connect_timeout_ms < INT_MAX ? (int)cli->connect_timeout_ms : INT_MAX;
     options.insecure = cli->insecure;
     options.on_notice = settings_notice;
     if (tri_client_open(&client, &options, &error) == TRI_OK)
@@ -113,12 +121,43 @@ static const struct cli_verb *find_verb(const char *name)
     return NULL;
 }
 
+/* A standard stream that is closed would be the next file opened. In its place stands one that
+ * fails as it would have. */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0
+            && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            _exit(CLI_INTERNAL);
+    }
+}
+
+/* What stdio still holds leaves now, or the exit status says that it could not. */
+static int leave(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno == EPIPE || errno == EBADF)
+        return CLI_STDOUT_CLOSED;
+    cli_error("cannot write to stdout: %s", errno != 0 ? strerror(errno) : "output was lost");
+    return CLI_INTERNAL;
+}
+
+static int run_verb(int argc, char **argv);
+
 int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    fill_standard_streams();
+    return leave(run_verb(argc, argv));
+}
+
+static int run_verb(int argc, char **argv)
 {
     struct cli cli;
     int status;
 
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
@@ -143,6 +182,9 @@ int main(int argc, char **argv)
     } else if (cli.help) {
         option_print_help(cli.verb);
         status = CLI_OK;
+    } else if (cli.operands.count > 0 && cli.verb->operands[0] == '\0') {
+        cli_error("%s: unexpected word %s", cli.verb->name, cli.operands.items[0]);
+        status = CLI_USAGE;
     } else if (settings_complete(&cli)) {
         status = cli.verb->run(&cli);
     } else {

@@ -1,12 +1,15 @@
 #include "client/cli/output.h"
 
 #include "client/cli/result_json.h"
+#include "client/cli/signals.h"
 #include "client/cli/summary.h"
 #include "common/json.h"
 #include "common/types.h"
 #include "common/value.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@ bool output_open(struct output *self, const struct cli *cli, bool command)
     tri_buffer_init(&self->err);
     if (cli->joblog != NULL) {
         self->joblog = fopen(cli->joblog, "we");
+        self->joblog_path = cli->joblog;
         if (self->joblog == NULL) {
             cli_error("cannot write --joblog %s: %s", cli->joblog, strerror(errno));
             return false;
@@ -31,13 +35,56 @@ bool output_open(struct output *self, const struct cli *cli, bool command)
     return true;
 }
 
-void output_close(struct output *self)
+/* Keep why the job log could first not be written: stdio keeps only that it could not. */
+static void joblog_note(struct output *self, bool failed)
 {
+    if ((failed || ferror(self->joblog)) && self->joblog_errno == 0)
+        self->joblog_errno = errno;
+}
+
+bool output_close(struct output *self)
+{
+    bool ok = true;
+
     tri_buffer_deinit(&self->out);
     tri_buffer_deinit(&self->err);
-    if (self->joblog != NULL)
-        fclose(self->joblog);
+    if (self->joblog != NULL) {
+        joblog_note(self, fflush(self->joblog) != 0);
+        if (fclose(self->joblog) != 0 && self->joblog_errno == 0)
+            self->joblog_errno = errno;
+        ok = self->joblog_errno == 0;
+    }
     self->joblog = NULL;
+    if (!ok)
+        cli_error("cannot write --joblog %s: %s", self->joblog_path, strerror(self->joblog_errno));
+    return ok;
+}
+
+int output_exit(enum tri_status status)
+{
+    return status == TRI_CLOSED      ? CLI_STDOUT_CLOSED
+           : status == TRI_CANCELLED ? CLI_INTERRUPTED
+                                     : CLI_INTERNAL;
+}
+
+/* How much to write at once: all, but after a signal only what surely does not wait. */
+static size_t piece_size(int fd, size_t left)
+{
+    struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+    if (!signals_came())
+        return left;
+    if (poll(&room, 1, 0) != 1)
+        return 0;
+    return left < PIPE_BUF ? left : PIPE_BUF;
+}
+
+/* Wait until a descriptor that does not block has room. */
+static void await_room(int fd)
+{
+    struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+    poll(&room, 1, -1);
 }
 
 static enum tri_status write_all(int fd, struct tri_buffer *buffer)
@@ -45,13 +92,23 @@ static enum tri_status write_all(int fd, struct tri_buffer *buffer)
     size_t done = 0;
 
     while (done < buffer->size) {
-        ssize_t wrote = write(fd, buffer->data + done, buffer->size - done);
+        size_t piece = piece_size(fd, buffer->size - done);
+        ssize_t wrote = piece > 0 ? write(fd, buffer->data + done, piece) : 0;
 
+        if (piece == 0) {
+            memmove(buffer->data, buffer->data + done, buffer->size - done);
+            buffer->size -= done;
+            return TRI_CANCELLED;
+        }
         if (wrote < 0 && errno == EINTR)
             continue;
+        if (wrote < 0 && errno == EAGAIN) {
+            await_room(fd);
+            continue;
+        }
         if (wrote < 0) {
             buffer->size = 0;
-            return TRI_CLOSED;
+            return errno == EPIPE || errno == EBADF ? TRI_CLOSED : TRI_SYSTEM;
         }
         done += (size_t)wrote;
     }
@@ -63,9 +120,11 @@ enum tri_status output_flush(struct output *self)
 {
     enum tri_status status = write_all(STDOUT_FILENO, &self->out);
 
+    if (status == TRI_SYSTEM)
+        cli_error("cannot write to stdout: %s", strerror(errno));
     write_all(STDERR_FILENO, &self->err);
     if (self->joblog != NULL)
-        fflush(self->joblog);
+        joblog_note(self, fflush(self->joblog) != 0);
     return status;
 }
 
@@ -132,8 +191,10 @@ static void log_result(FILE *log, const struct tri_task_result *result)
 
 enum tri_status output_result(struct output *self, const struct tri_task_result *result)
 {
-    if (self->joblog != NULL)
+    if (self->joblog != NULL) {
         log_result(self->joblog, result);
+        joblog_note(self, false);
+    }
     switch (self->form) {
     case CLI_TEXT:
         text_result(self, result);

@@ -1,7 +1,8 @@
 /* output.h - results on stdout, one way per --output; failures on stderr; the job log.
  *
  * Memory: text gathers in a buffer and leaves at 64 KiB or with output_flush.
- * Errors: output_flush returns TRI_CLOSED when nobody reads stdout any more.
+ * Errors: TRI_CLOSED when nobody reads stdout any more; TRI_SYSTEM when it or the job log cannot be
+ *         written, after saying so; TRI_CANCELLED when a signal came while stdout was full.
  */
 #ifndef OUTPUT_H
 #define OUTPUT_H
@@ -20,11 +21,17 @@ struct output {
     struct tri_buffer out;
     struct tri_buffer err;
     FILE *joblog;
+    const char *joblog_path;
+    int joblog_errno; /* why it could not be written, or 0 */
 };
 
 /* Open the job log and print what stands before the first result. False after printing why not. */
 bool output_open(struct output *self, const struct cli *cli, bool command);
-void output_close(struct output *self);
+/* False, after saying so, when the job log could not be written. */
+bool output_close(struct output *self);
+
+/* The exit status that belongs to a failed output_*. */
+int output_exit(enum tri_status status);
 
 enum tri_status output_result(struct output *self, const struct tri_task_result *result);
 enum tri_status output_flush(struct output *self);

@@ -170,7 +170,7 @@ bool private_open(struct private *self, const struct cli *cli)
     return false;
 }
 
-bool private_wait_worker(struct private *self, struct tri_client *client)
+int private_wait_worker(struct private *self, struct tri_client *client)
 {
     tri_time deadline = tri_clock_now_ms() + START_MS;
     struct tri_error error;
@@ -182,21 +182,39 @@ bool private_wait_worker(struct private *self, struct tri_client *client)
 
         if (tri_client_workers(client, &json, &error) != TRI_OK) {
             cli_error("%s", error.text);
-            return false;
+            return CLI_INTERNAL;
         }
         joined = strstr(json, "\"instance\"") != NULL;
         free(json);
         if (joined)
-            return true;
+            return CLI_OK;
         if (waitpid(self->worker, &status, WNOHANG) == self->worker) {
             self->worker = -1;
             cli_error("the private worker did not start (its reason is above)");
-            return false;
+            return WIFEXITED(status) && WEXITSTATUS(status) == CLI_USAGE ? CLI_USAGE : CLI_INTERNAL;
         }
         tri_client_process(client, 2, NULL);
     }
     cli_error("the private worker did not join within %d s", START_MS / 1000);
+    return CLI_INTERNAL;
+}
+
+static bool runs(pid_t *pid, const char *name)
+{
+    int status;
+
+    if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
+        return true;
+    *pid = -1;
+    cli_error("the private %s was ended %s %d: the batch is lost", name,
+              WIFSIGNALED(status) ? "by signal" : "with status",
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     return false;
+}
+
+bool private_is_well(struct private *self)
+{
+    return runs(&self->worker, "worker") && runs(&self->broker, "broker");
 }
 
 void private_close(struct private *self)

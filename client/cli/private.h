@@ -23,9 +23,12 @@ struct private
 /* Start both; false after printing why not. */
 bool private_open(struct private *self, const struct cli *cli);
 
-/* Wait until the worker has joined the broker, through a client connected to it; false after
- * printing why it did not. */
-bool private_wait_worker(struct private *self, struct tri_client *client);
+/* Wait until the worker has joined the broker, through a client connected to it. Returns the exit
+ * status, after printing why it did not. */
+int private_wait_worker(struct private *self, struct tri_client *client);
+
+/* Do both still run? False after printing which does not. */
+bool private_is_well(struct private *self);
 
 /* End both and wait for them. */
 void private_close(struct private *self);

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct resume {
@@ -109,12 +110,15 @@ static bool read_file(struct resume *self, struct output *output, off_t *end)
 struct resume *resume_open(const char *path, struct output *output)
 {
     struct resume *self = tri_alloc(1, sizeof(*self));
+    struct stat about;
     off_t end = 0;
 
     self->path = path;
     self->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (self->fd < 0)
         cli_error("cannot open --resume %s: %s", path, strerror(errno));
+    else if (fstat(self->fd, &about) != 0 || !S_ISREG(about.st_mode))
+        cli_error("--resume %s: not a regular file", path);
     else if (read_file(self, output, &end) && ftruncate(self->fd, end) == 0
              && lseek(self->fd, end, SEEK_SET) == end)
         return self;

@@ -83,7 +83,8 @@ static bool read_number(const char *text, size_t length, uint64_t *number)
     return tri_parse_u64(copy, 0, INT64_MAX, number, NULL) == TRI_OK;
 }
 
-static bool read_word(struct tri_client *client,
+static bool read_word(const struct cli *cli,
+                      struct tri_client *client,
                       const char *word,
                       struct selections *out,
                       int *status)
@@ -101,6 +102,11 @@ static bool read_word(struct tri_client *client,
     }
     if (slash != NULL && read_number(word, (size_t)(slash - word), &a)
         && read_number(slash + 1, strlen(slash + 1), &b)) {
+        if (!cli->verb->tasks) {
+            cli_error("%s: %s is one task; this verb takes whole batches", cli->verb->name, word);
+            *status = CLI_USAGE;
+            return false;
+        }
         add_task(out, a, b);
         return true;
     }
@@ -124,7 +130,7 @@ bool select_read(const struct cli *cli,
         return false;
     }
     for (size_t i = 0; i < cli->operands.count; i++) {
-        if (!read_word(client, cli->operands.items[i], out, status)) {
+        if (!read_word(cli, client, cli->operands.items[i], out, status)) {
             select_free(out);
             return false;
         }

@@ -136,7 +136,7 @@ static enum tri_status next_line(struct source *self,
 static bool is_blank(struct tri_bytes line)
 {
     for (size_t i = 0; i < line.size; i++) {
-        if (strchr(" \t\r", line.data[i]) == NULL)
+        if (memchr(" \t\r", line.data[i], 3) == NULL)
             return false;
     }
     return true;

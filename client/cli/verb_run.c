@@ -3,6 +3,7 @@
 #include "client/cli/follow.h"
 #include "client/cli/job.h"
 #include "client/cli/private.h"
+#include "client/cli/signals.h"
 #include "client/cli/summary.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@ static int finish(struct follow *follow)
 {
     const char *reduced = NULL;
     struct tri_error error;
+    enum tri_status written;
     int status = summary_exit(follow->batch);
 
     if (follow->cli->reduce != NULL
@@ -19,14 +21,8 @@ static int finish(struct follow *follow)
         cli_error("--reduce %s: %s", follow->cli->reduce, error.text);
         status = CLI_TASKS_FAILED;
     }
-    switch (output_end(follow->output, follow->cli, follow->batch, reduced)) {
-    case TRI_OK:
-        return status;
-    case TRI_CLOSED:
-        return CLI_STDOUT_CLOSED;
-    default:
-        return CLI_INTERNAL;
-    }
+    written = output_end(follow->output, follow->cli, follow->batch, reduced);
+    return written == TRI_OK ? status : output_exit(written);
 }
 
 static int follow_batch(struct follow *follow, const struct tri_batch_options *job)
@@ -60,7 +56,8 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
     else if (status != CLI_STDOUT_CLOSED)
         output_flush(&output);
     follow->output = NULL;
-    output_close(&output);
+    if (!output_close(&output) && status == CLI_OK)
+        status = CLI_INTERNAL;
     return status;
 }
 
@@ -86,13 +83,12 @@ static int run_privately(struct follow *follow,
     if (!private_open(&private, cli))
         return CLI_INTERNAL;
     cli->broker = private.endpoint;
-    follow->is_private = true;
+    follow->private = &private;
     follow->client = cli_connect(cli, &status);
     if (follow->client != NULL) {
-        if (private_wait_worker(&private, follow->client))
+        status = private_wait_worker(&private, follow->client);
+        if (status == CLI_OK)
             status = run_on(follow, job);
-        else
-            status = CLI_INTERNAL;
         tri_client_close(&follow->client);
     }
     private_close(&private);
@@ -116,7 +112,7 @@ int verb_run(struct cli *cli)
         if (follow.source == NULL)
             return CLI_USAGE;
     }
-    follow.signal_fd = follow_signals();
+    follow.signal_fd = signals_open();
     if (cli->broker == NULL) {
         status = run_privately(&follow, cli, &job);
     } else {
@@ -148,7 +144,7 @@ int verb_submit(struct cli *cli)
     if (follow.client == NULL)
         return status;
     follow.source = job.range ? NULL : source_open(cli);
-    follow.signal_fd = follow_signals();
+    follow.signal_fd = signals_open();
     if (!job.range && follow.source == NULL) {
         status = CLI_USAGE;
     } else if (tri_batch_submit(follow.client, &job, &follow.batch, &error) != TRI_OK) {

@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/follow.h"
 #include "client/cli/select.h"
+#include "client/cli/signals.h"
 #include "client/cli/summary.h"
 
 #include "common/clock.h"
@@ -39,20 +40,15 @@ static int finish(struct follow *follow, bool reduced)
 {
     const char *value = NULL;
     struct tri_error error;
+    enum tri_status written;
     int status = summary_exit(follow->batch);
 
     if (reduced && tri_batch_reduced(follow->batch, &value, &error) != TRI_OK) {
         cli_error("%s", error.text);
         status = CLI_TASKS_FAILED;
     }
-    switch (output_end(follow->output, follow->cli, follow->batch, value)) {
-    case TRI_OK:
-        return status;
-    case TRI_CLOSED:
-        return CLI_STDOUT_CLOSED;
-    default:
-        return CLI_INTERNAL;
-    }
+    written = output_end(follow->output, follow->cli, follow->batch, value);
+    return written == TRI_OK ? status : output_exit(written);
 }
 
 static int follow_one(struct follow *follow, uint64_t number, bool show)
@@ -80,7 +76,8 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
         summary_print(follow->batch, stderr);
         status = summary_exit(follow->batch);
     }
-    output_close(&output);
+    if (!output_close(&output) && status == CLI_OK)
+        status = CLI_INTERNAL;
     tri_batch_close(&follow->batch);
     return status;
 }
@@ -97,7 +94,7 @@ static int follow_all(struct cli *cli, bool show)
     if (cli->wait_timeout_ms > 0)
         follow.deadline_ms = tri_clock_now_ms() + cli->wait_timeout_ms;
     if (select_read(cli, follow.client, &selected, &status)) {
-        follow.signal_fd = follow_signals();
+        follow.signal_fd = signals_open();
         for (size_t i = 0; i < selected.count; i++) {
             int one = follow_one(&follow, selected.items[i].number, show);
 

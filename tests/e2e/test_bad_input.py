@@ -64,12 +64,39 @@ class BadInput(Case):
             self.assertRan(done, 2)
             self.assertIn(b"line 2", done.stderr)
 
+    def test_a_line_of_nul_is_not_an_empty_line_of_json(self):
+        done = run("run", "--fn", "echo", "--from-json", "/dev/stdin", stdin=b"1\n\n\0\n3\n")
+        self.assertRan(done, 2)
+        self.assertIn(b"line 3", done.stderr)
+
     def test_wrong_argument_type_fails_that_task_only(self):
         done = run("run", "--fn", "square", ":::", "2", "abc", "4")
         self.assertRan(done, 1)
         self.assertEqual(done.stdout, b"4\n16\n")
         self.assertIn(b'/1: ', done.stderr)
         self.assertIn(b'"abc" is not an integer', done.stderr)
+
+    def test_a_task_where_a_batch_is_wanted_changes_nothing(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        self.assertRan(cluster.run("submit", "--fn", "echo", ":::", "a", "b"))
+        for verb in ("forget", "wait", "results", "explain"):
+            with self.subTest(verb=verb):
+                done = cluster.run(verb, "1/1")
+                self.assertRan(done, 2)
+                self.assertIn(b"1/1 is one task", done.stderr)
+        self.assertRan(cluster.run("wait", "1"))
+
+    def test_a_verb_without_operands_takes_none(self):
+        for verb in ("list", "workers"):
+            with self.subTest(verb=verb):
+                done = run(verb, "extra")
+                self.assertRan(done, 2)
+                self.assertIn(b"unexpected word extra", done.stderr)
+
+    def test_a_very_long_connect_timeout_is_not_none(self):
+        cluster = self.cluster("ipc")
+        self.assertRan(cluster.run("list", "--connect-timeout", "999999d"))
 
     def test_unreachable_broker(self):
         self.refused(69, "tcp://127.0.0.1:1", "run", "--fn", "echo", "--broker",

@@ -1,0 +1,19 @@
+/* signals.h - SIGINT, SIGTERM and SIGHUP: the first one is told, a second one quits at once.
+ *
+ * A signal that was ignored when the program started stays ignored (nohup, shells' background
+ * jobs). A call that blocks ends with EINTR; whoever makes one asks signals_came before it tries
+ * again.
+ */
+#ifndef SIGNALS_H
+#define SIGNALS_H
+
+#include <stdbool.h>
+
+/* From now on the three are caught. Returns a descriptor that is readable once one has come, or -1.
+ * It lives until the program ends. */
+int signals_open(void);
+
+/* Has one come? */
+bool signals_came(void);
+
+#endif
