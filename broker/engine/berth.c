@@ -156,7 +156,8 @@ uint64_t berth_task_ns(const struct berth *self)
 /* Time that the work beyond its oars takes there. Unknown work counts as enough. */
 static uint64_t queue_ns(const struct engine *engine, const struct berth *self)
 {
-    uint64_t excess = self->leased > self->width ? self->leased - self->width : 0;
+    uint64_t load = berth_load(self);
+    uint64_t excess = load > self->width ? load - self->width : 0;
     uint64_t task_ns = berth_task_ns(self);
     double ns;
 
@@ -170,11 +171,13 @@ static uint64_t queue_ns(const struct engine *engine, const struct berth *self)
 
 static uint64_t used_part(const struct berth *self)
 {
-    if (self->leased == 0)
+    uint64_t load = berth_load(self);
+
+    if (load == 0)
         return 0;
-    if (self->leased >= self->width)
+    if (load >= self->width)
         return WORKER_WHOLE;
-    return self->leased * WORKER_WHOLE / self->width;
+    return load * WORKER_WHOLE / self->width;
 }
 
 /* Nobody knows when its oars are free again. */
@@ -182,14 +185,14 @@ static bool is_slow(const struct engine *engine, const struct berth *self)
 {
     uint64_t task_ns = berth_task_ns(self);
 
-    return self->leased != 0
+    return berth_load(self) != 0
            && (task_ns == 0 || task_ns > engine->options.limits.lease_target_ms * 1000000);
 }
 
 /* Its oars are full for the first time, and nobody knows for how long. */
 static bool is_eager(const struct berth *self)
 {
-    return self->leased != 0 && self->leased == self->width && berth_task_ns(self) == 0
+    return berth_load(self) != 0 && berth_load(self) == self->width && berth_task_ns(self) == 0
            && self->batch->pending != 0;
 }
 

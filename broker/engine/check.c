@@ -94,6 +94,7 @@ struct sums {
     uint64_t leases;
     uint64_t suspects;
     uint64_t leased;
+    uint64_t stalled;
     uint64_t reserved;
     uint64_t revoking;
     bool on_reserve;
@@ -116,10 +117,13 @@ static void check_lease(const struct engine *engine,
     tri_assert(tri_rangeset_count_in(&lease->undone, 0, lease->first) == 0);
     tri_assert(lease->thief == NULL || lease->thief->robs == lease);
     tri_assert((lease->wanted_bytes != 0) == tri_dlist_is_linked(&lease->wanting));
+    tri_assert(lease->stalled <= tri_rangeset_count(&lease->undone));
+    tri_assert(lease->wanted_bytes != 0 || lease->stalled == 0);
     tri_assert(grade_attempt(&lease->grade) >= 1);
     sums->leases++;
     sums->suspects += grade_is_suspect(&lease->grade);
     sums->leased += tri_rangeset_count(&lease->undone);
+    sums->stalled += lease->stalled;
     sums->reserved += lease->reserved_bytes;
     sums->revoking += lease->revoking;
     sums->on_reserve = sums->on_reserve || lease->on_reserve;
@@ -136,7 +140,7 @@ static void check_berth(const struct engine *engine,
     {
         check_lease(engine, berth, tri_container_of(node, struct lease, node), &sums);
     }
-    tri_assert(sums.leased == berth->leased);
+    tri_assert(sums.leased == berth->leased && sums.stalled == berth->stalled);
     tri_assert(sums.revoking == berth->revoking);
     tri_assert(berth->robs == NULL || berth->robs->thief == berth);
     tri_assert((berth_excess(berth) != 0) == tri_heap_is_linked(&berth->victim));

@@ -203,6 +203,7 @@ void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes)
     struct batch *batch = lease->batch;
 
     lease->wanted_bytes = bytes;
+    lease_stall(lease);
     if (bytes == 0) {
         if (tri_dlist_is_linked(&lease->wanting))
             tri_dlist_remove(&batch->wanting, &lease->wanting);
@@ -222,6 +223,7 @@ static void grant(struct engine *engine, struct lease *lease)
     if (!out_send(engine, lease->berth->worker->session, &message, false))
         return;
     credit_want(engine, lease, 0);
+    berth_update(engine, lease->berth);
 }
 
 /* The lease with the oldest undone task gets its wish even without room. The reserve is with the

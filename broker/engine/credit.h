@@ -64,7 +64,8 @@ uint64_t credit_need(const struct engine *engine, const struct batch *batch, uin
 /* True when the oldest undone task may be leased beyond all room. */
 bool credit_reserve_is_free(struct batch *batch);
 
-/* A worker needs `bytes` more for the results of a lease (0: no more). */
+/* A worker needs `bytes` more for the results of a lease (0: no more). Call berth_update
+ * afterwards. */
 void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes);
 
 /* Grant what is wanted while there is room. */

@@ -186,6 +186,17 @@ void lease_renew(struct engine *engine, struct lease *self)
     tri_dlist_push_back(&engine->lease_clock, &self->clock);
 }
 
+/* Its worker holds what has ended, and starts nothing more of it. */
+void lease_stall(struct lease *self)
+{
+    uint64_t undone = tri_rangeset_count(&self->undone);
+    uint64_t running = tri_rangeset_count(&self->started);
+    uint64_t stalled = self->wanted_bytes != 0 && undone > running ? undone - running : 0;
+
+    self->berth->stalled += stalled - self->stalled;
+    self->stalled = stalled;
+}
+
 void lease_expire(struct engine *engine)
 {
     while (!tri_dlist_is_empty(&engine->lease_clock)) {
@@ -224,6 +235,7 @@ uint64_t lease_take(struct engine *engine, struct lease *self, struct tri_range 
     self->berth->leased -= taken;
     self->batch->leased -= taken;
     self->unstealable = false;
+    lease_stall(self);
     shrink(engine, self, before, taken);
     return taken;
 }

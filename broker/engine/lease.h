@@ -45,6 +45,7 @@ struct berth {
     uint64_t heartbeats;  /* since it was asked */
     struct tri_dlist_head leases;
     uint64_t leased;    /* undone tasks in its leases */
+    uint64_t stalled;   /* of these, waiting for CREDIT: no oar is at them */
     uint64_t used;      /* its part of worker->used */
     uint64_t queue_ns;  /* its part of worker->queue_ns */
     bool is_idle;       /* stands first in batch->berths */
@@ -78,6 +79,7 @@ struct lease {
     uint64_t result_bytes;   /* as told with it */
     uint64_t reserved_bytes; /* in the window and in memory */
     uint64_t wanted_bytes;
+    uint64_t stalled;              /* its part of berth->stalled */
     struct tri_dlist_node wanting; /* batch->wanting */
     uint64_t charged_ns;           /* oar-time per task, charged when it was leased */
     uint64_t revoking;             /* tasks asked back, not answered; part of berth->revoking */
@@ -119,6 +121,12 @@ void berth_destroy(struct engine *engine, struct berth *self, bool tell);
 /* Wall time of one task there, best known; 0: unknown. */
 uint64_t berth_task_ns(const struct berth *self);
 
+/* Tasks leased that an oar is at, or will be as soon as one is free. */
+static inline uint64_t berth_load(const struct berth *self)
+{
+    return self->leased - self->stalled;
+}
+
 /* Tasks leased that are not running: beyond its oars, or known to be untouched. */
 static inline uint64_t berth_excess(const struct berth *self)
 {
@@ -158,6 +166,10 @@ bool lease_is_about(struct lease *self, uint64_t number, uint64_t generation);
 
 /* Name it in a heartbeat: it lives lease_ms longer. */
 void lease_renew(struct engine *engine, struct lease *self);
+
+/* Count anew how much of it waits for CREDIT, after what is wanted, undone or started has changed.
+ * Call berth_update afterwards. */
+void lease_stall(struct lease *self);
 
 /* Take tasks out of what is undone: their result room and charge go back with them. Returns how
  * many. The lease is not freed; call lease_settle afterwards. */

@@ -24,7 +24,8 @@ static uint64_t ceil_part(uint64_t total, uint64_t part, uint64_t whole)
 /* Oars of the batch that nothing is leased for: as far as the worker is free at all. */
 uint64_t size_free_oars(const struct berth *berth)
 {
-    uint64_t unleased = berth->width > berth->leased ? berth->width - berth->leased : 0;
+    uint64_t load = berth_load(berth);
+    uint64_t unleased = berth->width > load ? berth->width - load : 0;
     double part = (double)worker_free(berth->worker) / (double)WORKER_WHOLE;
 
     return least(unleased, (uint64_t)(part * (double)berth->width + 0.001));
@@ -41,8 +42,8 @@ static uint64_t oars_share(const struct berth *berth, uint64_t oars)
     const struct batch *batch = berth->batch;
     uint64_t share = ceil_part(batch->pending + batch->leased, berth->width, eligible_oars(berth));
 
-    if (share > berth->leased)
-        return least(oars, share - berth->leased);
+    if (share > berth_load(berth))
+        return least(oars, share - berth_load(berth));
     return batch->asked_oars != 0 ? 0 : 1;
 }
 
@@ -62,10 +63,10 @@ static uint64_t ahead(const struct engine *engine, const struct berth *berth)
 
     if (worker->queue_ns >= target / 2)
         return 0;
-    if (berth->leased < berth->width && worker->slow != 0)
+    if (berth_load(berth) < berth->width && worker->slow != 0)
         return 0; /* others have its oars, for nobody knows how long */
     if (task_ns == 0)
-        return berth->leased <= berth->width ? least(berth->width, share) : 0;
+        return berth_load(berth) <= berth->width ? least(berth->width, share) : 0;
     count = (double)(target - worker->queue_ns) * (double)berth->width / (double)task_ns;
     return least(count < (double)berth->growth ? (uint64_t)count : berth->growth, share);
 }

@@ -127,6 +127,32 @@ START_TEST(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window)
 }
 END_TEST
 
+START_TEST(a_lease_that_waits_for_room_leaves_its_oars_to_others)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_and_worker(&s, 2);
+    worker_joins(&s, "w2", 2);
+    submit(4, 2 * (ROW + TASK * 2));
+    expect(&s, "w1", "LEASE b1 0+2");
+    expect(&s, "w2", "LEASE b1 2+2");
+    peer_of(&s, "w2")->starts = false; /* it has run them, and their results are large */
+    worker_wants(&s, "w2", "b1", 2, 5000);
+    expect_nothing_else(&s);
+    client_submits_with(&s, "c1", "b2", 2, 10000, &spec);
+    expect(&s, "c1", "ACCEPTED b2 2");
+    expect(&s, "w2", "LEASE b2 0+2");
+    worker_returns_in(&s, "w2", "b2", 0, 2, 60, SECOND);
+    ignore(&s, "c1");
+    /* The oldest task of b1 comes back, and nobody else is there to run it. */
+    peer_says_bye(&s, "w1");
+    expect(&s, "w2", "LEASE b1 0+2");
+    worker_returns_in(&s, "w2", "b1", 0, 2, 60, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+2");
+    expect(&s, "w2", "CREDIT b1 2+2 bytes=5000");
+}
+END_TEST
+
 START_TEST(the_reservation_follows_the_mean_of_the_results)
 {
     client_and_worker(&s, 4);
@@ -341,6 +367,7 @@ int main(void)
     STORY(a_worker_that_needs_more_room_gets_it_when_there_is_any);
     STORY(a_worker_that_needs_more_room_waits_for_acknowledgements);
     STORY(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window);
+    STORY(a_lease_that_waits_for_room_leaves_its_oars_to_others);
     STORY(the_reservation_follows_the_mean_of_the_results);
     STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
     STORY(rows_are_sent_within_the_window_of_a_client_that_attaches_later);
