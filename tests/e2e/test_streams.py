@@ -76,10 +76,8 @@ class Signals(Case):
         """A run whose stdout nobody reads."""
         read, write = os.pipe()
         self.addCleanup(os.close, read)
-        # Leaks are not looked for: a client closed amid results leaves, now and then, what libzmq
-        # allocated for its connection, with and without a signal. What counts here is the end.
         cli = start("run", "--fn", "echo", "--range", "1-10_000_000", stdout=write,
-                    stderr=subprocess.PIPE, env=environment(ASAN_OPTIONS="detect_leaks=0"))
+                    stderr=subprocess.PIPE, env=environment())
         os.close(write)
         self.addCleanup(cli.stderr.close)
         wait_until(lambda: self.in_write(cli.pid), "stdout is full")
