@@ -145,6 +145,7 @@ struct batch {
     bool gained;
     struct tri_dlist_node seeking;
     uint64_t seek_left;
+    uint64_t idle_left;             /* idle berths to try before these */
     struct service *services;       /* of workers that have left it (service.h) */
     uint64_t more_services;         /* beyond SERVICES_MAX */
     struct tri_dlist_node draining; /* class->draining */

@@ -57,6 +57,7 @@ static void settle_ready(struct engine *engine, struct batch *batch)
     if (!batch->gained)
         return;
     batch->seek_left = batch->class->hungry.count + ROOMY_TRIES_MAX;
+    batch->idle_left = batch->berths.count;
     if (!tri_dlist_is_linked(&batch->seeking))
         tri_dlist_push_back(&engine->seeking_batches, &batch->seeking);
 }
@@ -150,16 +151,19 @@ static bool wants_workers(const struct batch *batch)
 }
 
 /* A worker that mans the batch and has nothing of it: those stand first among the berths. It goes
- * to the back, in case that it does not take anything. */
+ * to the back, in case that it does not take anything; each has one try, which is none of those
+ * that others have. */
 static struct worker *idle_worker(struct batch *batch)
 {
     struct tri_dlist_node *first = tri_dlist_first(&batch->berths);
     const struct berth *berth =
         first != NULL ? tri_container_of(first, struct berth, of_batch) : NULL;
 
-    if (berth == NULL || berth->leased != 0 || berth->state != BERTH_MANNED || berth->width == 0
-        || worker_free(berth->worker) == 0 || !tri_heap_is_linked(&batch->ready))
+    if (batch->idle_left == 0 || berth == NULL || berth->leased != 0 || berth->state != BERTH_MANNED
+        || berth->width == 0 || worker_free(berth->worker) == 0
+        || !berth->worker->session->connected || !tri_heap_is_linked(&batch->ready))
         return NULL;
+    batch->idle_left--;
     tri_dlist_remove(&batch->berths, first);
     tri_dlist_push_back(&batch->berths, first);
     return berth->worker;
@@ -220,14 +224,15 @@ static void seek(struct engine *engine)
         if (batch == NULL)
             break;
         worker = batch->seek_left != 0 ? idle_worker(batch) : NULL;
-        if (worker == NULL && wants_workers(batch))
+        if (worker == NULL && wants_workers(batch)) {
             worker = next_worker(batch->class, tri_dlist_is_linked(&batch->draining));
+            batch->seek_left--;
+        }
         if (worker == NULL) {
             tri_dlist_remove(&engine->seeking_batches, &batch->seeking);
             continue;
         }
         tries++;
-        batch->seek_left--;
         feed(engine, worker);
         settle_touched(engine);
     }

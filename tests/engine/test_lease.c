@@ -214,6 +214,23 @@ START_TEST(a_lease_renewed_in_time_outlives_a_lost_connection)
 }
 END_TEST
 
+START_TEST(what_a_lost_worker_had_is_offered_to_those_who_can_be_reached)
+{
+    client_and_worker(&s, 2);
+    client_submits(&s, "c1", "b1", 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_joins(&s, "w2", 2);
+    time_passes_ms(&s, HEARTBEAT_MS / 2);
+    worker_returns(&s, "w1", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    peer_lost(&s, "w1");
+    /* Its lease expires before its session does. */
+    time_passes_ms(&s, LEASE_MS - HEARTBEAT_MS / 2);
+    expect_trace(&s, "lease.lost");
+    expect(&s, "w2", "LEASE b1 1+1");
+}
+END_TEST
+
 START_TEST(a_worker_that_cannot_be_reached_is_not_waited_for)
 {
     client_joins(&s, "c1");
@@ -245,6 +262,7 @@ int main(void)
     STORY(what_returns_to_pending_is_leased_before_what_is_fresh);
     STORY(a_worker_that_drains_gets_nothing_more);
     STORY(a_lease_renewed_in_time_outlives_a_lost_connection);
+    STORY(what_a_lost_worker_had_is_offered_to_those_who_can_be_reached);
     STORY(a_worker_that_cannot_be_reached_is_not_waited_for);
     return story_run("engine/lease", tcase);
 }
