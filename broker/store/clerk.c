@@ -39,7 +39,9 @@ enum tri_status clerk_init(struct clerk *self,
                            const struct store_sqlite_options *options,
                            struct tri_error *error)
 {
-    *self = (struct clerk){ .database = database, .log_bytes_max = options->log_bytes_max };
+    *self = (struct clerk){ .database = database,
+                            .log_bytes_max = options->log_bytes_max,
+                            .full_ms = options->full_ms };
     init_lock(self);
     writes_init(&self->job);
     writes_init(&self->sealed);

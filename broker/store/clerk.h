@@ -6,7 +6,7 @@
  * left as news, and its descriptor becomes readable.
  *
  * Full disk: it spends the reserve, then waits for room and tries the same writes, and those sealed
- * since, again.
+ * since, again: after `full_ms`, and a last time when the store is closed. It reads meanwhile.
  *
  * Threads: the caller's (all functions) and its own.
  * Memory:  owns writes that were sealed, loads that are under way.
@@ -43,6 +43,7 @@ struct clerk {
     struct database *database;
     struct reserve reserve;
     uint64_t log_bytes_max;
+    uint64_t full_ms;
     pthread_t thread;
     bool is_running;
     int event_fd;

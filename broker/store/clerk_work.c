@@ -8,8 +8,7 @@
 /* Nothing to do for this long: time for upkeep. */
 #define IDLE_MS 200
 
-/* A disk without room, or without room for the reserve, is looked at this often. */
-#define FULL_MS 200
+/* A disk without room for the reserve is looked at this often. */
 #define RESERVE_MS 1000
 #define NEVER UINT64_MAX
 
@@ -136,10 +135,22 @@ static enum tri_status load_all(struct clerk *self,
     return status;
 }
 
+static enum tri_status load_some(struct clerk *self, struct tri_error *error)
+{
+    struct tri_dlist_head wanted;
+    struct tri_dlist_node *node;
+
+    tri_dlist_init(&wanted);
+    pthread_mutex_lock(&self->lock);
+    while (wanted.count < LOADS_MAX && (node = tri_dlist_pop_front(&self->wanted)) != NULL)
+        tri_dlist_push_back(&wanted, node);
+    pthread_mutex_unlock(&self->lock);
+    return load_all(self, &wanted, error);
+}
+
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-/* Until somebody has something to do, or that much has passed. The lock is held. */
-static bool wait_ms(struct clerk *self, uint64_t ms)
+static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
 
@@ -150,6 +161,19 @@ static bool wait_ms(struct clerk *self, uint64_t ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return until;
+}
+
+static bool is_past(struct timespec then)
+{
+    struct timespec now = after_ms(0);
+
+    return now.tv_sec > then.tv_sec || (now.tv_sec == then.tv_sec && now.tv_nsec >= then.tv_nsec);
+}
+
+/* Until somebody may have something to do. False: it is that late. The lock is held. */
+static bool wait_until(struct clerk *self, struct timespec until)
+{
     return pthread_cond_timedwait(&self->wake, &self->lock, &until) != ETIMEDOUT;
 }
 
@@ -181,38 +205,45 @@ static enum tri_status find_room(struct clerk *self, struct tri_error *error)
     return reserve_spend(&self->reserve) ? TRI_OK : TRI_NO_SPACE;
 }
 
-/* There is none: sleep, unless the store is closed. The job grows by what is sealed meanwhile. */
-static bool wait_for_room(struct clerk *self)
+/* Sleep until it is time to try again, or the store is closed. The job grows by what is sealed
+ * meanwhile, which is no reason to try: it brings no room. The lock is held. True: read first. */
+static bool sleep_without_room(struct clerk *self, struct timespec until)
 {
-    bool goes_on;
+    bool is_late = is_past(until);
 
-    pthread_mutex_lock(&self->lock);
-    if (!self->is_stopping)
-        wait_ms(self, FULL_MS);
-    goes_on = !self->is_stopping;
+    while (!self->is_stopping && !is_late && tri_dlist_is_empty(&self->wanted))
+        is_late = !wait_until(self, until);
+    if (!self->is_stopping && !is_late)
+        return true;
     if (self->sealed.ticket != 0)
         take_sealed(self);
-    pthread_mutex_unlock(&self->lock);
-    return goes_on;
+    return false;
 }
 
-/* Loads go on while the disk is full: nothing would leave it otherwise. */
-static enum tri_status load_some(struct clerk *self, struct tri_error *error)
+/* Loads go on while the disk is full: nothing would leave it otherwise. `*is_last`: the store is
+ * closed, nobody will try after that. */
+static enum tri_status wait_for_room(struct clerk *self, bool *is_last, struct tri_error *error)
 {
-    struct tri_dlist_head wanted;
-    struct tri_dlist_node *node;
+    struct timespec until = after_ms(self->full_ms);
+    enum tri_status status = TRI_OK;
+    bool reads = true;
 
-    tri_dlist_init(&wanted);
-    pthread_mutex_lock(&self->lock);
-    while (wanted.count < LOADS_MAX && (node = tri_dlist_pop_front(&self->wanted)) != NULL)
-        tri_dlist_push_back(&wanted, node);
-    pthread_mutex_unlock(&self->lock);
-    return load_all(self, &wanted, error);
+    while (reads && status == TRI_OK) {
+        pthread_mutex_lock(&self->lock);
+        reads = sleep_without_room(self, until);
+        *is_last = self->is_stopping;
+        pthread_mutex_unlock(&self->lock);
+        if (reads)
+            status = load_some(self, error);
+    }
+    return status;
 }
 
 /* Write the job, however long it takes to find room. TRI_NO_SPACE: the store is closed before. */
 static enum tri_status write_job(struct clerk *self, struct tri_error *error)
 {
+    bool is_last = false;
+
     for (;;) {
         enum tri_status status = database_write(self->database, &self->job, error);
 
@@ -221,12 +252,10 @@ static enum tri_status write_job(struct clerk *self, struct tri_error *error)
         status = find_room(self, error);
         if (status == TRI_OK)
             continue;
-        if (status != TRI_NO_SPACE)
+        if (status != TRI_NO_SPACE || is_last)
             return status;
         publish(self, TRI_NO_SPACE, NULL);
-        if (!wait_for_room(self))
-            return TRI_NO_SPACE;
-        status = load_some(self, error);
+        status = wait_for_room(self, &is_last, error);
         if (status != TRI_OK)
             return status;
     }
@@ -323,7 +352,7 @@ static enum duty await(struct clerk *self)
     while (!has_work(self) && !self->is_stopping && duty == DUTY_WORK) {
         if (self->care_ms == NEVER)
             pthread_cond_wait(&self->wake, &self->lock);
-        else if (self->care_ms == 0 || !wait_ms(self, self->care_ms))
+        else if (self->care_ms == 0 || !wait_until(self, after_ms(self->care_ms)))
             duty = DUTY_CARE;
     }
     if (has_work(self))

@@ -114,6 +114,7 @@ struct store_sqlite_options {
     uint64_t cache_bytes;   /* durable payloads kept in memory */
     uint64_t reserve_bytes; /* of the disk, kept for results when all else is full; 0: none */
     uint64_t log_bytes_max; /* a write-ahead log of this size is folded into the file */
+    uint64_t full_ms;       /* a disk that was full is tried again after this */
     const char *vfs;        /* how SQLite reaches the disk; NULL: its own way */
 };
 

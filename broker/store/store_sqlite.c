@@ -222,6 +222,7 @@ void store_sqlite_options_init(struct store_sqlite_options *self)
         .cache_bytes = UINT64_C(64) << 20,
         .reserve_bytes = UINT64_C(64) << 20,
         .log_bytes_max = UINT64_C(16) << 20,
+        .full_ms = 200,
     };
 }
 

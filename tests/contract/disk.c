@@ -15,6 +15,7 @@
 struct image {
     uint8_t *data;
     size_t size;
+    size_t capacity;
 };
 
 struct file {
@@ -22,6 +23,8 @@ struct file {
     bool exists;
     struct image now;
     struct image synced;
+    size_t written_begin; /* since both were the same */
+    size_t written_end;
     bool is_lost; /* a sync has failed: the next ones mean nothing */
 };
 
@@ -47,18 +50,23 @@ static struct {
 
 static void image_resize(struct image *self, size_t size)
 {
-    if (size > self->size) {
-        self->data = tri_realloc(self->data, size, 1);
-        memset(self->data + self->size, 0, size - self->size);
+    if (size > self->capacity) {
+        self->capacity = 2 * size;
+        self->data = tri_realloc(self->data, self->capacity, 1);
     }
+    if (size > self->size)
+        memset(self->data + self->size, 0, size - self->size);
     self->size = size;
 }
 
-static void image_copy(struct image *to, const struct image *from)
+/* Make both the same; they differ between `begin` and `end` at most. */
+static void image_copy(struct image *to, const struct image *from, size_t begin, size_t end)
 {
+    if (end > from->size)
+        end = from->size;
     image_resize(to, from->size);
-    if (from->size > 0)
-        memcpy(to->data, from->data, from->size);
+    if (begin < end)
+        memcpy(to->data + begin, from->data + begin, end - begin);
 }
 
 static void image_free(struct image *self)
@@ -83,7 +91,7 @@ static int meet_fault(enum disk_operation operation)
     if (disk.is_dead)
         return error_of(operation);
     if (disk.nth == 0 || operation != disk.operation || ++disk.seen < disk.nth
-        || disk.seen >= disk.nth + disk.count)
+        || disk.seen - disk.nth >= disk.count)
         return SQLITE_OK;
     disk.failed++;
     disk.is_dead = disk.fault == DISK_DIES;
@@ -123,11 +131,22 @@ void disk_format(void)
     }
 }
 
+/* What is there and what was synced may differ between these from now on. */
+static void note_written(struct file *file, size_t begin, size_t end)
+{
+    if (file->written_begin == file->written_end)
+        file->written_begin = begin;
+    if (begin < file->written_begin)
+        file->written_begin = begin;
+    if (end > file->written_end)
+        file->written_end = end;
+}
+
 static void lose_unsynced(struct file *file, uint64_t *state)
 {
     struct image left = { 0 };
 
-    image_copy(&left, &file->synced);
+    image_copy(&left, &file->synced, 0, SIZE_MAX);
     for (size_t at = 0; at < file->now.size; at += SECTOR) {
         size_t size = file->now.size - at < SECTOR ? file->now.size - at : SECTOR;
 
@@ -138,9 +157,10 @@ static void lose_unsynced(struct file *file, uint64_t *state)
             image_resize(&left, at + size);
         memcpy(left.data + at, file->now.data + at, size);
     }
-    image_copy(&file->now, &left);
-    image_copy(&file->synced, &left);
+    image_copy(&file->now, &left, 0, SIZE_MAX);
+    image_copy(&file->synced, &left, 0, SIZE_MAX);
     image_free(&left);
+    file->written_begin = file->written_end = 0;
     file->is_lost = false;
 }
 
@@ -193,13 +213,15 @@ static int disk_read(sqlite3_file *handle, void *into, int amount, sqlite3_int64
 
 static int disk_write(sqlite3_file *handle, const void *from, int amount, sqlite3_int64 at)
 {
-    struct image *image = &file_of(handle)->now;
+    struct file *file = file_of(handle);
+    struct image *image = &file->now;
     size_t end = (size_t)at + (size_t)amount;
     int rc;
 
     pthread_mutex_lock(&disk.lock);
     rc = meet_fault(DISK_WRITE);
     if (rc == SQLITE_OK) {
+        note_written(file, image->size < (size_t)at ? image->size : (size_t)at, end);
         if (image->size < end)
             image_resize(image, end);
         memcpy(image->data + at, from, (size_t)amount);
@@ -210,12 +232,16 @@ static int disk_write(sqlite3_file *handle, const void *from, int amount, sqlite
 
 static int disk_truncate(sqlite3_file *handle, sqlite3_int64 size)
 {
+    struct file *file = file_of(handle);
     int rc;
 
     pthread_mutex_lock(&disk.lock);
     rc = meet_fault(DISK_TRUNCATE);
-    if (rc == SQLITE_OK)
-        image_resize(&file_of(handle)->now, (size_t)size);
+    if (rc == SQLITE_OK) {
+        note_written(file, file->now.size < (size_t)size ? file->now.size : (size_t)size,
+                     file->now.size < (size_t)size ? (size_t)size : file->now.size);
+        image_resize(&file->now, (size_t)size);
+    }
     pthread_mutex_unlock(&disk.lock);
     return rc;
 }
@@ -228,10 +254,12 @@ static int disk_sync(sqlite3_file *handle, int flags)
     (void)flags;
     pthread_mutex_lock(&disk.lock);
     rc = meet_fault(DISK_SYNC);
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK) {
         file->is_lost = true;
-    else if (!file->is_lost)
-        image_copy(&file->synced, &file->now);
+    } else if (!file->is_lost) {
+        image_copy(&file->synced, &file->now, file->written_begin, file->written_end);
+        file->written_begin = file->written_end = 0;
+    }
     pthread_mutex_unlock(&disk.lock);
     return rc;
 }
@@ -347,6 +375,7 @@ static int disk_delete(sqlite3_vfs *vfs, const char *name, int sync)
     } else if (file != NULL) {
         file->exists = false;
         file->is_lost = false;
+        file->written_begin = file->written_end = 0;
         image_free(&file->now);
         image_free(&file->synced);
     }

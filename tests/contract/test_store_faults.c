@@ -10,6 +10,7 @@
 #include "broker/store/store.h"
 #include "common/assert.h"
 
+#include <poll.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,10 +23,14 @@
 /* Loops that are not clean by then would never be. */
 #define RUNS_MAX 5000
 
+/* A disk that is full is tried again after this: at once, or not while a test lasts. */
+#define SOON_MS 1
+#define LATER_MS 600000
+
 static struct store *store;
 static uint64_t acknowledged; /* commits */
 
-static enum tri_status open_it(uint64_t cache_bytes)
+static enum tri_status open_to_try(uint64_t full_ms)
 {
     struct store_sqlite_options options;
     struct tri_error error = { 0 };
@@ -34,8 +39,9 @@ static enum tri_status open_it(uint64_t cache_bytes)
     store_sqlite_options_init(&options);
     options.file = "store";
     options.vfs = "disk";
-    options.cache_bytes = cache_bytes;
+    options.cache_bytes = 0;
     options.log_bytes_max = 160 << 10;
+    options.full_ms = full_ms;
     status = store_sqlite_open(&options, &store, &error);
     if (status != TRI_OK) {
         ck_assert_ptr_null(store);
@@ -44,6 +50,11 @@ static enum tri_status open_it(uint64_t cache_bytes)
         ck_assert_ptr_null(strchr(error.text, '\n'));
     }
     return status;
+}
+
+static enum tri_status open_it(void)
+{
+    return open_to_try(SOON_MS);
 }
 
 static void close_it(void)
@@ -90,20 +101,29 @@ static uint64_t commit_number(uint64_t m)
     return store->operations->commit(store, &error);
 }
 
+/* Fetch a payload and sleep until it came. TRI_STORE: the store has failed. */
+static enum tri_status fetch(struct store_key key, enum tri_status *status)
+{
+    struct pollfd fd = { .fd = store->operations->fd(store), .events = POLLIN };
+    struct tri_error error = { 0 };
+    struct store_key fetched;
+
+    store->operations->fetch(store, key);
+    while (!store->operations->fetched(store, &fetched, status)) {
+        ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+        if (store->operations->turn(store, &error) != TRI_OK)
+            return TRI_STORE;
+    }
+    return TRI_OK;
+}
+
 /* A payload that is on the disk only. */
 static enum tri_status fetch_row(uint64_t m)
 {
-    struct tri_error error = { 0 };
-    struct store_key key;
     enum tri_status status;
 
-    store->operations->fetch(store, (struct store_key){ STORE_ROW, 1, m });
-    while (!store->operations->fetched(store, &key, &status)) {
-        enum tri_status turned = store_settle(store, store->operations->durable(store), &error);
-
-        if (turned == TRI_STORE)
-            return turned;
-    }
+    if (fetch((struct store_key){ STORE_ROW, 1, m }, &status) != TRI_OK)
+        return TRI_STORE;
     ck_assert_msg(status == TRI_OK || status == TRI_STORE, "%s", tri_status_text(status));
     return TRI_OK;
 }
@@ -181,15 +201,11 @@ static enum tri_status see(void *context,
 static void expect_payload(enum store_table table, uint64_t batch, uint64_t m)
 {
     struct store_key key = { table, batch, m };
-    struct store_key fetched;
-    struct tri_error error = { 0 };
     enum tri_status status;
     zmq_msg_t payload;
     const uint8_t *bytes;
 
-    store->operations->fetch(store, key);
-    while (!store->operations->fetched(store, &fetched, &status))
-        ck_assert_int_eq(store_settle(store, 0, &error), TRI_OK);
+    ck_assert_int_eq(fetch(key, &status), TRI_OK);
     ck_assert_int_eq(status, TRI_OK);
     ck_assert_int_eq(store->operations->read(store, key, &payload), TRI_OK);
     ck_assert_uint_eq(zmq_msg_size(&payload), size_of(m));
@@ -208,7 +224,7 @@ static uint64_t check_it(void)
     uint64_t count = 0;
     uint64_t m;
 
-    ck_assert_int_eq(open_it(0), TRI_OK);
+    ck_assert_int_eq(open_it(), TRI_OK);
     ck_assert_int_eq(store->operations->scan(store, see, &seen, &error), TRI_OK);
     m = seen.marker;
     ck_assert_msg(m >= acknowledged, "%llu acknowledged, %llu there",
@@ -238,7 +254,7 @@ static enum tri_status run_once(uint64_t n, bool cut, uint64_t *failed)
     enum tri_status status;
 
     acknowledged = 0;
-    status = open_it(0);
+    status = open_it();
     if (status == TRI_OK)
         status = run_all(1);
     if (status == TRI_OK)
@@ -305,6 +321,7 @@ START_TEST(failed_truncations_lose_nothing)
     disk_format();
     disk_fail(DISK_TRUNCATE, DISK_FAILS, 1, UINT64_MAX);
     run_once(1, true, &failed);
+    ck_assert_uint_gt(failed, 0);
 }
 END_TEST
 
@@ -332,7 +349,7 @@ static void fill_up(uint64_t first, uint64_t step, uint64_t count)
 
         ck_assert_uint_lt(n, RUNS_MAX);
         disk_format();
-        ck_assert_int_eq(open_it(0), TRI_OK);
+        ck_assert_int_eq(open_it(), TRI_OK);
         close_it();
         disk_fail(DISK_WRITE, DISK_FULL, n, count);
         status = run_once(n, true, &failed);
@@ -342,9 +359,64 @@ static void fill_up(uint64_t first, uint64_t step, uint64_t count)
     ck_assert_uint_gt(n, 10 * step);
 }
 
+START_TEST(a_disk_that_is_full_for_one_write_is_gone_on_with)
+{
+    fill_up(1, 1, 1);
+}
+END_TEST
+
 START_TEST(a_disk_that_stays_full_for_a_while_is_gone_on_with)
 {
     fill_up(3, 13, 7);
+}
+END_TEST
+
+/* The first `durable` commits were written; the next ones find no room, and the store waits. */
+static void become_full(uint64_t durable)
+{
+    struct tri_error error = { 0 };
+
+    disk_format();
+    ck_assert_int_eq(open_to_try(LATER_MS), TRI_OK);
+    for (uint64_t m = 1; m < durable; m++)
+        commit_number(m);
+    ck_assert_int_eq(store_settle(store, commit_number(durable), &error), TRI_OK);
+    acknowledged = durable;
+    disk_fail(DISK_WRITE, DISK_FULL, 1, UINT64_MAX);
+    ck_assert_int_eq(store_settle(store, commit_number(durable + 1), &error), TRI_NO_SPACE);
+    ck_assert_uint_eq(store->operations->room(store), 0);
+}
+
+START_TEST(a_full_disk_is_read_from_and_not_tried_for_each_commit)
+{
+    struct tri_error error = { 0 };
+    uint64_t failures;
+
+    become_full(12);
+    failures = disk_failed();
+    ck_assert_uint_gt(failures, 0);
+    for (uint64_t m = 14; m < 12 + ROWS_KEPT; m++) {
+        commit_number(m);
+        ck_assert_int_eq(fetch_row(12), TRI_OK);
+    }
+    ck_assert_int_eq(store_settle(store, acknowledged + 1, &error), TRI_NO_SPACE);
+    ck_assert_uint_eq(disk_failed(), failures);
+    close_it();
+    disk_fail(DISK_WRITE, DISK_FULL, 0, 0);
+    ck_assert_uint_eq(check_it(), acknowledged);
+    close_it();
+}
+END_TEST
+
+START_TEST(a_store_that_is_closed_after_its_disk_has_room_again_writes_everything)
+{
+    become_full(6);
+    for (uint64_t m = 8; m <= COMMITS; m++)
+        commit_number(m);
+    disk_fail(DISK_WRITE, DISK_FULL, 0, 0);
+    close_it();
+    ck_assert_uint_eq(check_it(), COMMITS);
+    close_it();
 }
 END_TEST
 
@@ -381,7 +453,7 @@ START_TEST(a_failed_allocation_of_sqlite_loses_nothing_acknowledged)
         acknowledged = 0;
         allocations = 0;
         fails_at = n;
-        status = open_it(0);
+        status = open_it();
         if (status == TRI_OK)
             status = run_all(1);
         close_it();
@@ -421,6 +493,9 @@ int main(void)
     tcase_add_test(tcase, failed_truncations_lose_nothing);
     tcase_add_test(tcase, power_cuts_at_every_write_lose_nothing_acknowledged);
     tcase_add_test(tcase, power_cuts_at_every_sync_lose_nothing_acknowledged);
+    tcase_add_test(tcase, a_disk_that_is_full_for_one_write_is_gone_on_with);
+    tcase_add_test(tcase, a_full_disk_is_read_from_and_not_tried_for_each_commit);
+    tcase_add_test(tcase, a_store_that_is_closed_after_its_disk_has_room_again_writes_everything);
     tcase_add_test(tcase, a_disk_that_stays_full_for_a_while_is_gone_on_with);
     tcase_add_test(tcase, a_failed_allocation_of_sqlite_loses_nothing_acknowledged);
     return unit_run("store_faults", tcase);
