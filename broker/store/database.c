@@ -4,9 +4,16 @@
 #include "common/assert.h"
 #include "common/net/parts.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+/* What SQLITE_FCNTL_LOCKSTATE says of a file that nobody else can use: EXCLUSIVE_LOCK of os.h. */
+#define LOCK_EXCLUSIVE 4
 
 /* ---- open ----------------------------------------------------------------------------------- */
 
@@ -66,6 +73,23 @@ static enum tri_status open_it(struct database *self, const char *vfs, struct tr
     return status;
 }
 
+/* A log that SQLite has made only to look at a file that is refused. While the file is locked no
+ * other broker can have begun to use it. */
+static void remove_empty_log(struct database *self)
+{
+    int lock = 0;
+    char log[PATH_MAX];
+    struct stat info;
+
+    if (self->sqlite == NULL
+        || sqlite3_file_control(self->sqlite, NULL, SQLITE_FCNTL_LOCKSTATE, &lock) != SQLITE_OK
+        || lock != LOCK_EXCLUSIVE)
+        return;
+    snprintf(log, sizeof(log), "%s-wal", self->file);
+    if (stat(log, &info) == 0 && info.st_size == 0)
+        unlink(log);
+}
+
 enum tri_status database_open(const char *file,
                               const char *vfs,
                               struct database **self,
@@ -83,6 +107,7 @@ enum tri_status database_open(const char *file,
     status = open_it(*self, vfs, error);
     if (status != TRI_OK) {
         (*self)->is_broken = true;
+        remove_empty_log(*self);
         database_close(self);
         return TRI_STORE;
     }

@@ -37,7 +37,8 @@ static enum tri_status check_directory(const char *file, struct tri_error *error
         return tri_fail(error, TRI_STORE, "store %s: its directory cannot be used (%s): make it",
                         file, strerror(errno));
     if (!S_ISDIR(info.st_mode))
-        return tri_fail(error, TRI_STORE, "store %s: %s is not a directory", file, directory);
+        return tri_fail(error, TRI_STORE, "store %s: %s is not a directory: name a file in one",
+                        file, directory);
     if (!can(directory, R_OK | W_OK | X_OK))
         return tri_fail(error, TRI_STORE,
                         "store %s: cannot write in directory %s (%s): change its owner or mode",
@@ -117,7 +118,8 @@ enum tri_status database_check_file(const char *file, struct tri_error *error)
     if (S_ISDIR(info.st_mode))
         return tri_fail(error, TRI_STORE, "store %s is a directory: name a file in it", file);
     if (!S_ISREG(info.st_mode))
-        return tri_fail(error, TRI_STORE, "store %s is not a regular file", file);
+        return tri_fail(error, TRI_STORE, "store %s is not a regular file: name another file",
+                        file);
     if (!can(file, R_OK | W_OK))
         return tri_fail(error, TRI_STORE,
                         "store %s cannot be read and written (%s): change its owner or mode", file,
