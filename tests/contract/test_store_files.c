@@ -286,8 +286,8 @@ START_TEST(a_database_of_another_program_is_refused_with_its_journal)
         "INSERT INTO heads SELECT 1",
         "PRAGMA cache_size = 1",
         "PRAGMA cache_spill = 1",
-        "INSERT INTO heads WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 999)"
-        " SELECT randomblob(1000) FROM n"
+        ("INSERT INTO heads WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 999)"
+         " SELECT randomblob(1000) FROM n")
     };
 
     run_sql(sql, TRI_COUNT_OF(sql), true);
