@@ -10,6 +10,8 @@ int main(int argc, char **argv)
     static uint8_t page[4096];
     size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;
     uint64_t *times = calloc(count, sizeof(*times));
+    size_t half;
+    size_t most;
     int fd;
 
     if (argc < 2) {
@@ -26,8 +28,9 @@ int main(int argc, char **argv)
         times[i] = bench_now_ns() - start;
     }
     qsort(times, count, sizeof(*times), bench_compare_u64);
-    printf("p50_us %.1f\np99_us %.1f\n", (double)times[count / 2] / 1e3,
-           (double)times[count * 99 / 100] / 1e3);
+    half = count / 2;
+    most = count * 99 / 100;
+    printf("p50_us %.1f\np99_us %.1f\n", (double)times[half] / 1e3, (double)times[most] / 1e3);
     BENCH_CHECK(unlink(argv[1]) == 0);
     return 0;
 }

@@ -43,7 +43,7 @@ static inline void tri_dlist_link(struct tri_dlist_head *self,
                                   struct tri_dlist_node *before,
                                   struct tri_dlist_node *node)
 {
-    tri_assert(node->next == NULL && before != NULL);
+    tri_assert(node->next == NULL && before != NULL && before->prev != NULL);
     node->next = before;
     node->prev = before->prev;
     before->prev->next = node;

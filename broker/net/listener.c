@@ -238,15 +238,18 @@ static enum tri_status bind_address(struct listener *self,
 
 static enum tri_status read_port(struct listener *self, const struct tri_endpoint *endpoint)
 {
-    struct sockaddr_storage bound = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+    } bound = { .ipv6 = { 0 } };
     socklen_t size = sizeof(bound);
     const char *host = strcmp(endpoint->host, "*") == 0 ? "0.0.0.0" : endpoint->host;
     unsigned port;
 
-    if (getsockname(self->fd, (struct sockaddr *)&bound, &size) != 0)
+    if (getsockname(self->fd, &bound.any, &size) != 0)
         return TRI_SYSTEM;
-    port = bound.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&bound)->sin6_port)
-                                       : ntohs(((struct sockaddr_in *)(void *)&bound)->sin_port);
+    port = ntohs(bound.any.sa_family == AF_INET6 ? bound.ipv6.sin6_port : bound.ipv4.sin_port);
     snprintf(self->endpoint, sizeof(self->endpoint),
              self->is_ipv6 ? "tcp://[%s]:%u" : "tcp://%s:%u", host, port);
     return TRI_OK;

@@ -91,6 +91,7 @@ static int run_privately(struct follow *follow,
             status = run_on(follow, job);
         tri_client_close(&follow->client);
     }
+    follow->private = NULL;
     private_close(&private);
     return status;
 }
