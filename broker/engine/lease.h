@@ -242,16 +242,4 @@ struct size size_lease(const struct engine *engine,
                        const struct berth *berth,
                        const struct pool *pool);
 
-/* feed.c: lease to a worker, or ask it, until it has enough or there is nothing for it. */
-void feed(struct engine *engine, struct worker *worker);
-
-/* Send BATCH to a worker unless enough are asked already. True when it was sent. */
-bool feed_ask(struct engine *engine, struct worker *worker, struct batch *batch);
-
-/* dispatch.c: settle everything that this step touched. */
-void dispatch(struct engine *engine);
-
-/* There are hungry workers that have not been tried yet: give the engine a TICK at once. */
-bool dispatch_is_unfinished(const struct engine *engine);
-
 #endif

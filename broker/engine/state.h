@@ -17,6 +17,7 @@
 #include "broker/engine/batch.h"
 #include "broker/engine/class.h"
 #include "broker/engine/credit.h"
+#include "broker/engine/dispatch.h"
 #include "broker/engine/engine.h"
 #include "broker/engine/lease.h"
 #include "broker/engine/out.h"
