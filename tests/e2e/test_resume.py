@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 
-from trireme import CLI, Case, environment, jsonl, main, run, wait_until
+from trireme import CLI, Case, alive, descendants, environment, jsonl, main, run, wait_until
 
 
 class Resume(Case):
@@ -32,8 +32,10 @@ class Resume(Case):
                                stdin=subprocess.DEVNULL)
         wait_until(lambda: os.path.exists(self.file) and os.path.getsize(self.file) > 0,
                    "a first result is kept")
+        below = descendants(cli.pid)
         cli.kill()
         cli.communicate()
+        wait_until(lambda: not any(map(alive, below)), "nothing of it starts another command")
         with open(self.file, "rb") as f:
             kept = len(jsonl(f.read().rpartition(b"\n")[0]))
         self.assertLess(kept, 40)
