@@ -238,7 +238,7 @@ static void serve_oldest(struct engine *engine, struct batch *batch)
 
         if (!tri_rangeset_contains(&lease->undone, oldest))
             continue;
-        lease->on_reserve = true;
+        lease->on_reserve = lease->reserve_followed = true;
         lease->reserve_bytes = lease->wanted_bytes;
         batch->reserve_leased = true;
         grant(engine, lease);
@@ -261,4 +261,13 @@ void credit_serve(struct engine *engine, struct batch *batch)
         serve_oldest(engine, batch);
     if (!tri_dlist_is_empty(&batch->wanting) && memory_is_short(engine, batch))
         credit_starve(engine, batch);
+}
+
+void credit_doubt(struct lease *lease)
+{
+    if (!lease->on_reserve || !lease->reserve_followed)
+        return;
+    lease->on_reserve = lease->reserve_followed = false;
+    lease->reserve_bytes = 0;
+    lease->batch->reserve_leased = false;
 }

@@ -71,6 +71,10 @@ void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes);
 /* Grant what is wanted while there is room. */
 void credit_serve(struct engine *engine, struct batch *batch);
 
+/* Its worker has come back with the lease: a CREDIT of the reserve may have got lost on the way, and
+ * the worker will say so. */
+void credit_doubt(struct lease *lease);
+
 /* Reserve or give back result room of a lease. */
 void credit_reserve(struct engine *engine, struct lease *lease, uint64_t bytes);
 void credit_release(struct engine *engine, struct lease *lease, uint64_t bytes);

@@ -90,6 +90,7 @@ static size_t match_held(struct engine *engine,
             lease->named = true;
             lease->received = true;
             lease_renew(engine, lease);
+            credit_doubt(lease);
         } else {
             struct tri_rec_lease_ref ref = { held.lease };
 

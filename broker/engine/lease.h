@@ -86,6 +86,7 @@ struct lease {
     struct berth *thief;           /* for whom */
     bool unstealable;              /* less came back than was asked for, and nothing has changed */
     bool on_reserve;               /* it has the batch's reserve */
+    bool reserve_followed;         /* ... by a CREDIT after its LEASE */
     uint64_t reserve_bytes; /* given beyond the room: rows of so many bytes are the reserve's */
     bool loading;
     bool named;    /* by the message at hand */

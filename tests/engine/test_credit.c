@@ -127,6 +127,24 @@ START_TEST(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window)
 }
 END_TEST
 
+START_TEST(room_that_got_lost_with_its_connection_is_given_again)
+{
+    client_and_worker(&s, 2);
+    submit(2, ROW + TASK * 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_wants(&s, "w1", "b1", 0, 5000);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000"); /* beyond the window, and it never arrives */
+    peer_lost(&s, "w1");
+    peer_returns(&s, "w1");
+    ignore(&s, "w1");
+    worker_wants(&s, "w1", "b1", 0, 5000);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
+    worker_returns_in(&s, "w1", "b1", 0, 2, 4000, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+2");
+    expect(&s, "c1", "END b1 done done=2 dead=0 cancelled=0 rows=1");
+}
+END_TEST
+
 START_TEST(a_lease_that_waits_for_room_leaves_its_oars_to_others)
 {
     struct scenario_spec spec = { 0 };
@@ -367,6 +385,7 @@ int main(void)
     STORY(a_worker_that_needs_more_room_gets_it_when_there_is_any);
     STORY(a_worker_that_needs_more_room_waits_for_acknowledgements);
     STORY(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window);
+    STORY(room_that_got_lost_with_its_connection_is_given_again);
     STORY(a_lease_that_waits_for_room_leaves_its_oars_to_others);
     STORY(the_reservation_follows_the_mean_of_the_results);
     STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
