@@ -16,8 +16,8 @@
 enum {
     BROKER_EXIT_OK = 0,           /* stopped by a signal, or the owner of a private run is gone */
     BROKER_EXIT_USAGE = 2,        /* options, configuration, or an endpoint that is not allowed */
-    BROKER_EXIT_UNAVAILABLE = 69, /* an endpoint cannot be listened on */
-    BROKER_EXIT_INTERNAL = 70,    /* the store or the operating system failed */
+    BROKER_EXIT_UNAVAILABLE = 69, /* an endpoint cannot be listened on, a store not be opened */
+    BROKER_EXIT_INTERNAL = 70,    /* the store or the operating system failed meanwhile */
 };
 
 /* Serve until told to stop. Errors are one line on stderr. Returns an exit status. */

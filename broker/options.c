@@ -68,7 +68,7 @@ static enum tri_status set_store(struct options *self, const char *text, struct 
 {
     if (text[0] == '\0')
         return tri_fail(error, TRI_INVALID, "--store wants a file, or 'memory'");
-    self->store = strcmp(text, "memory") == 0 ? NULL : text;
+    self->store = text;
     return TRI_OK;
 }
 

@@ -18,6 +18,8 @@
 
 #define OPTIONS_LISTEN_MAX 16
 #define OPTIONS_CONFIG_DEFAULT "/etc/trireme/broker.conf"
+#define OPTIONS_STORE_MEMORY "memory"
+#define OPTIONS_STORE_DEFAULT "broker.db"
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
@@ -27,7 +29,7 @@ struct options {
     size_t listen_count;
     enum tri_insecure insecure;
     const char *name;
-    const char *store; /* a file; NULL: memory */
+    const char *store; /* a file, OPTIONS_STORE_MEMORY, or NULL: the one in the state directory */
     uint64_t cache_bytes;
     const char *config_path; /* NULL: the default one, if it exists */
     int private_fd;          /* -1: a daemon */

@@ -1,6 +1,7 @@
 #include "broker/setup.h"
 
 #include "broker/broker.h"
+#include "broker/statedir.h"
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/net/socket.h"
@@ -69,16 +70,35 @@ static enum tri_status open_sockets(struct broker *self)
 
 static enum tri_status open_store(struct broker *self)
 {
+    const char *given = self->options->store;
     struct store_sqlite_options options;
+    enum tri_status status = TRI_OK;
 
-    if (self->options->store == NULL) {
+    if (given != NULL && strcmp(given, OPTIONS_STORE_MEMORY) == 0) {
         self->store = store_memory_new();
         return TRI_OK;
     }
+    if (given == NULL)
+        status = statedir_place(OPTIONS_STORE_DEFAULT, self->store_file, &self->error);
+    else if (snprintf(self->store_file, PATH_MAX, "%s", given) >= PATH_MAX)
+        status = tri_fail(&self->error, TRI_STORE, "the name of the store is too long");
+    if (status != TRI_OK)
+        return status;
     store_sqlite_options_init(&options);
-    options.file = self->options->store;
+    options.file = self->store_file;
     options.cache_bytes = self->options->cache_bytes;
     return store_sqlite_open(&options, &self->store, &self->error);
+}
+
+/* The engine does not believe what the store has. */
+static enum tri_status damaged(const struct broker *self,
+                               const struct tri_error *why,
+                               struct tri_error *error)
+{
+    return tri_fail(error, TRI_STORE,
+                    "store %.200s is damaged (%.200s): restore it with its log from a copy, or "
+                    "move both away to begin anew",
+                    self->store_file, why->text);
 }
 
 static enum tri_status recover_row(void *context,
@@ -87,7 +107,12 @@ static enum tri_status recover_row(void *context,
                                    uint64_t payload_bytes,
                                    struct tri_error *error)
 {
-    return engine_recover_row(context, key, head, payload_bytes, error);
+    struct broker *self = context;
+    struct tri_error why = { TRI_OK, "" };
+
+    if (engine_recover_row(self->engine, key, head, payload_bytes, &why) == TRI_OK)
+        return TRI_OK;
+    return damaged(self, &why, error);
 }
 
 /* What the store has from earlier lives. */
@@ -95,16 +120,17 @@ static enum tri_status recover(struct broker *self)
 {
     tri_time begun = tri_clock_now_ms();
     struct recovery_counts counts;
+    struct tri_error why = { TRI_OK, "" };
     enum tri_status status;
 
     engine_recover_begin(self->engine, begun);
-    status = self->store->operations->scan(self->store, recover_row, self->engine, &self->error);
-    if (status == TRI_OK)
-        status = engine_recover_end(self->engine, &counts, &self->error);
+    status = self->store->operations->scan(self->store, recover_row, self, &self->error);
+    if (status == TRI_OK && engine_recover_end(self->engine, &counts, &why) != TRI_OK)
+        status = damaged(self, &why, &self->error);
     if (status == TRI_OK)
         tri_log(TRI_LOG_INFO, "store.recovered",
                 "file=%s batches=%llu chunks=%llu rows=%llu workers=%llu ms=%llu",
-                TRI_QUOTE(self->options->store), (unsigned long long)counts.batches,
+                TRI_QUOTE(self->store_file), (unsigned long long)counts.batches,
                 (unsigned long long)counts.chunks, (unsigned long long)counts.rows,
                 (unsigned long long)counts.workers,
                 (unsigned long long)(tri_clock_now_ms() - begun));
@@ -115,7 +141,7 @@ static enum tri_status open_engine(struct broker *self)
 {
     struct engine_options options;
     uint64_t random[4];
-    enum tri_status status;
+    bool is_stored = self->store_file[0] != '\0';
 
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return tri_fail(&self->error, TRI_SYSTEM, "no random numbers: %s", strerror(errno));
@@ -125,17 +151,14 @@ static enum tri_status open_engine(struct broker *self)
     memcpy(options.cluster.bytes, &random[1], sizeof(options.cluster.bytes));
     /* Nothing of the last run is kept, but its workers may still be there with leases of it: the
      * wall clock in seconds tells the runs apart. */
-    options.epoch = self->options->store != NULL ? 1 : tri_clock_wall_ms() / 1000;
-    options.payloads_stored = self->options->store != NULL;
+    options.epoch = is_stored ? 1 : tri_clock_wall_ms() / 1000;
+    options.payloads_stored = is_stored;
     options.software = "trireme/" TRI_SOFTWARE_VERSION;
-    status = open_store(self);
-    if (status != TRI_OK)
-        return status;
     self->engine = engine_new(&options);
     gauges_init(&self->gauges, &self->options->peer, random[3]);
     inbox_init(&self->inbox, self->options->limits.message_bytes_max);
     performer_init(&self->performer, self->router, self->store, &self->gauges);
-    return self->options->store != NULL ? recover(self) : TRI_OK;
+    return is_stored ? recover(self) : TRI_OK;
 }
 
 /* One line for each endpoint, for whoever waits to connect. */
@@ -164,8 +187,12 @@ int setup_open(struct broker *self, const struct options *options)
         return BROKER_EXIT_INTERNAL;
     if (open_listeners(self) != TRI_OK)
         return self->error.status == TRI_DENIED ? BROKER_EXIT_USAGE : BROKER_EXIT_UNAVAILABLE;
-    if (open_sockets(self) != TRI_OK || open_engine(self) != TRI_OK)
+    if (open_sockets(self) != TRI_OK)
         return BROKER_EXIT_INTERNAL;
+    if (open_store(self) != TRI_OK)
+        return BROKER_EXIT_UNAVAILABLE;
+    if (open_engine(self) != TRI_OK)
+        return self->error.status == TRI_STORE ? BROKER_EXIT_UNAVAILABLE : BROKER_EXIT_INTERNAL;
     self->now = tri_clock_now_ms();
     self->cpu_ns = tri_clock_thread_cpu_ns();
     self->cpu_at = self->now;

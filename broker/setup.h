@@ -14,6 +14,8 @@
 #include "broker/options.h"
 #include "broker/performer.h"
 
+#include <limits.h>
+
 struct broker {
     const struct options *options;
     struct listener *listeners[OPTIONS_LISTEN_MAX];
@@ -23,6 +25,7 @@ struct broker {
     struct door *door;
     struct lifeline lifeline;
     struct store *store;
+    char store_file[PATH_MAX]; /* "": in memory */
     struct engine *engine;
     struct gauges gauges;
     struct inbox inbox;

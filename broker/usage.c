@@ -23,8 +23,8 @@ const struct setting settings[] = {
       "hold new connections off above this many (%s, or what descriptors allow)" },
 
     { "store", "FILE", SETTING_STORE, 0, 0, 0, true, "What it keeps",
-      "where batches are kept: a file that outlives the broker, or 'memory' (default), where they "
-      "end with it" },
+      "where batches are kept: a file that outlives the broker (" OPTIONS_STORE_DEFAULT " in the "
+      "state directory), or 'memory', where they end with it" },
     { "cache", "SIZE", SETTING_SIZE, MEMBER(cache_bytes), MIB, SIZE_MAX_, true, NULL,
       "payload of the file that is kept in memory (%s)" },
     { "reclaim", "DURATION", SETTING_DURATION, MEMBER(limits.reclaim_ms), 1, HOUR, true, NULL,
@@ -232,7 +232,7 @@ void options_print_help(FILE *out)
     }
     fputs("\nSizes: 512K 64M 1G. Durations: 100ms 10s 1h 30m.\n"
           "Exit status: 0 stopped, 2 usage or an endpoint that is not allowed, 69 an endpoint\n"
-          "cannot be listened on, 70 the store or the system failed.\n"
+          "cannot be listened on or the store not be opened, 70 the store or the system failed.\n"
           "SIGTERM, SIGINT, SIGHUP: say goodbye to every peer and stop; once more: stop at once.\n",
           out);
 }

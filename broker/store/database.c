@@ -4,6 +4,7 @@
 #include "common/assert.h"
 #include "common/net/parts.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,16 @@ static void remove_empty_log(struct database *self)
         unlink(log);
 }
 
+/* Values of tasks are nobody else's business, whatever the umask. The log and the journal get the
+ * mode of the file. What goes wrong here SQLite finds again and says. */
+static void make_private(const char *file)
+{
+    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+}
+
 enum tri_status database_open(const char *file,
                               const char *vfs,
                               struct database **self,
@@ -104,6 +115,8 @@ enum tri_status database_open(const char *file,
     (*self)->file = strdup(file);
     if ((*self)->file == NULL)
         tri_out_of_memory();
+    if (vfs == NULL)
+        make_private(file);
     status = open_it(*self, vfs, error);
     if (status != TRI_OK) {
         (*self)->is_broken = true;

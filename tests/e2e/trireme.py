@@ -17,6 +17,8 @@ BIN = os.environ.get("TRIREME_BIN") or sys.exit("TRIREME_BIN is not set")
 CLI = os.path.join(BIN, "trireme")
 SANITIZED = os.environ.get("TRIREME_SANITIZED", "") not in ("", "0")
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lsan.supp")
+# A directory that nobody can make: a broker that is told of no store ends, and touches nothing.
+NO_STATE = "/proc/trireme"
 # Tests wait for events; this bounds a wait for one that never comes.
 PATIENCE = 120.0
 
@@ -24,6 +26,7 @@ PATIENCE = 120.0
 def environment(**extra):
     env = {k: v for k, v in os.environ.items() if not k.startswith("TRIREME_")}
     env["HOME"] = "/nonexistent"
+    env["STATE_DIRECTORY"] = NO_STATE
     if SANITIZED:
         env["LSAN_OPTIONS"] = f"suppressions={SUPPRESSIONS}:print_suppressions=0"
     env.update(extra)

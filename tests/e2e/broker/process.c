@@ -86,6 +86,16 @@ static void append(const char **arguments, const char *option, const char *value
     arguments[count + 2] = NULL;
 }
 
+/* Unless the test says where, nothing is kept. */
+static void append_store(const char **arguments)
+{
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        if (strcmp(arguments[i], "--store") == 0)
+            return;
+    }
+    append(arguments, "--store", "memory");
+}
+
 static void run(const char *const *arguments, int log)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -93,6 +103,7 @@ static void run(const char *const *arguments, int log)
     signal(SIGHUP, SIG_DFL);
     dup2(log, 1);
     dup2(log, 2);
+    setenv("STATE_DIRECTORY", "/proc/trireme", 1); /* nobody can make it */
     execv(arguments[0], (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
@@ -148,6 +159,7 @@ static struct process start(const char **arguments, bool is_private)
     fcntl(ready[0], F_SETFD, FD_CLOEXEC);
     snprintf(ready_text, sizeof(ready_text), "%d", ready[1]);
     append(arguments, "--ready-fd", ready_text);
+    append_store(arguments);
     if (is_private) {
         ck_assert_int_eq(pipe(owner), 0);
         fcntl(owner[1], F_SETFD, FD_CLOEXEC);
