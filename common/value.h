@@ -101,7 +101,7 @@ enum tri_status tri_value_to_text(const struct tri_value *value,
                                   struct tri_buffer *out,
                                   struct tri_error *error);
 
-/* JSON (RFC 8259) on one line. Strings that are not UTF-8, and binary, become {"base64":"..."}; a
+/* JSON (RFC 8259) on one line. Strings and binary that are not UTF-8 become {"base64":"..."}; a
  * float always has a '.' or an exponent; NaN and the infinities become the strings "NaN",
  * "Infinity", "-Infinity"; a map whose keys are not all UTF-8 strings becomes
  * {"map":[[key,value],...]}. */

@@ -121,12 +121,8 @@ static enum tri_status write_json(const struct tri_value *value,
         tri_json_double(out, value->number);
         break;
     case TRI_STRING:
-        tri_json_bytes(out, value->bytes);
-        break;
     case TRI_BINARY:
-        tri_json_raw(out, "{\"base64\":\"");
-        tri_base64_encode(out, value->bytes);
-        tri_json_raw(out, "\"}");
+        tri_json_bytes(out, value->bytes);
         break;
     case TRI_COMPOUND:
         return write_compound(value, depth, out, error);
