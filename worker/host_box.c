@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The most a msgpack head takes beside the bytes of a string. */
-#define HEAD_BYTES 5
-
 void host_runs_grow(struct host_runs *self, uint64_t index)
 {
     if (self->count == self->capacity) {
@@ -93,16 +90,6 @@ uint64_t box_forget(struct box *self)
     return count;
 }
 
-/* Bytes with a length of their own may be cut; a cut array would not be a value. */
-static bool cut(const struct tri_value *value, uint64_t bytes_max, struct tri_value *shorter)
-{
-    *shorter = *value;
-    if (value->type != TRI_STRING && value->type != TRI_BINARY)
-        return false;
-    shorter->bytes.size = bytes_max > HEAD_BYTES ? bytes_max - HEAD_BYTES : 0;
-    return true;
-}
-
 static enum tri_status check(const struct tri_value *value, struct tri_error *error)
 {
     size_t size;
@@ -115,6 +102,34 @@ static enum tri_status check(const struct tri_value *value, struct tri_error *er
     return TRI_OK;
 }
 
+/* Is it within the cap? An array of outputs may have its heads and exit code beside them. */
+static bool fits(const struct tri_value *value, uint64_t bytes_max)
+{
+    uint64_t room = value->type == TRI_COMPOUND ? HOST_ENVELOPE_BYTES : 0;
+
+    return value->type < TRI_STRING || value->bytes.size <= bytes_max + room;
+}
+
+/* What may be kept of `*value`: all of it, or, where asked for, bytes that are `cut` to the cap; a
+ * cut array would not be a value. */
+static enum tri_status judge(const struct tri_value **value,
+                             struct tri_value *cut,
+                             const struct batch *batch,
+                             struct tri_error *error)
+{
+    enum tri_status status = check(*value, error);
+
+    if (status != TRI_OK || fits(*value, batch->output_bytes_max))
+        return status;
+    if ((batch->spec.flags & TRI_SPEC_TRUNCATE) == 0 || (*value)->type == TRI_COMPOUND)
+        return tri_fail(error, TRI_TOO_LARGE, "a value of %zu bytes is over the cap of %llu",
+                        (*value)->bytes.size, (unsigned long long)batch->output_bytes_max);
+    *cut = **value;
+    cut->bytes.size = batch->output_bytes_max;
+    *value = cut;
+    return TRI_OK;
+}
+
 enum tri_status box_keep_value(struct box *self,
                                uint64_t index,
                                const struct tri_value *value,
@@ -123,21 +138,13 @@ enum tri_status box_keep_value(struct box *self,
 {
     struct haul *haul = &self->haul;
     struct host_runs *runs = &haul->value_runs;
-    struct tri_value shorter;
+    struct tri_value cut;
 
     if (value->type != TRI_INT) {
-        enum tri_status status = check(value, error);
+        enum tri_status status = judge(&value, &cut, batch, error);
 
         if (status != TRI_OK)
             return status;
-        if (value->type >= TRI_STRING && value->bytes.size + HEAD_BYTES > batch->output_bytes_max) {
-            if ((batch->spec.flags & TRI_SPEC_TRUNCATE) == 0
-                || !cut(value, batch->output_bytes_max, &shorter))
-                return tri_fail(error, TRI_TOO_LARGE,
-                                "a value of %zu bytes is over the cap of %llu", value->bytes.size,
-                                (unsigned long long)batch->output_bytes_max);
-            value = &shorter;
-        }
     }
     tri_value_pack(&haul->values.blob, value);
     tri_chunk_builder_close_value(&haul->values);
@@ -150,9 +157,11 @@ enum tri_status box_keep_value(struct box *self,
 enum tri_status box_fold(struct box *self,
                          uint64_t index,
                          const struct tri_value *value,
+                         const struct batch *batch,
                          struct tri_error *error)
 {
-    enum tri_status status = check(value, error);
+    struct tri_value cut;
+    enum tri_status status = judge(&value, &cut, batch, error);
 
     if (status == TRI_OK)
         status = tri_reducer_fold(self->haul.reducer, index, value, error);
@@ -181,6 +190,7 @@ void box_entry(struct box *self,
                enum tri_model model,
                struct tri_bytes text,
                const struct tri_value *value,
+               const struct batch *batch,
                struct task_cost cost)
 {
     struct tri_buffer packed;
@@ -195,7 +205,8 @@ void box_entry(struct box *self,
     };
 
     tri_buffer_init(&packed);
-    if (value != NULL && value->type != TRI_NIL && check(value, NULL) == TRI_OK)
+    if (value != NULL && value->type != TRI_NIL && check(value, NULL) == TRI_OK
+        && fits(value, batch->output_bytes_max))
         tri_value_pack(&packed, value);
     entry.value = tri_buffer_bytes(&packed);
     tri_record_encode(TRI_RECORD_ENTRY, &entry, &self->haul.entries);

@@ -51,6 +51,7 @@ enum tri_status box_keep_value(struct box *self,
 enum tri_status box_fold(struct box *self,
                          uint64_t index,
                          const struct tri_value *value,
+                         const struct batch *batch,
                          struct tri_error *error);
 
 /* Keep what task `index` gave. */
@@ -66,7 +67,7 @@ static inline enum tri_status box_keep(struct box *self,
         return box_keep_value(self, index, value, batch, error);
     if (value->type != TRI_INT
         || unlikely(tri_reducer_fold_int(reducer, index, value->integer) != TRI_OK))
-        return box_fold(self, index, value, error);
+        return box_fold(self, index, value, batch, error);
     host_runs_add(&self->haul.folded, index);
     return TRI_OK;
 }
@@ -80,13 +81,14 @@ struct task_cost {
 /* Account for the value kept last, timed alone. */
 void box_cost(struct box *self, struct task_cost cost);
 
-/* Record a task that did not end well. `value` may be NULL. */
+/* Record a task that did not end well. `value` may be NULL; over the cap it is left out. */
 void box_entry(struct box *self,
                uint64_t index,
                enum tri_outcome outcome,
                enum tri_model model,
                struct tri_bytes text,
                const struct tri_value *value,
+               const struct batch *batch,
                struct task_cost cost);
 
 /* Time to send it, without waiting for more? */

@@ -38,7 +38,8 @@
 #define HOST_GRAB_NS 50000u             /* work that a rower takes at once */
 #define HOST_TIMED_NS 20000u            /* tasks longer than this are timed one by one */
 #define HOST_ABANDON_NS 500000000u      /* how long a task past its time may go on unremarked */
-#define HOST_OUTPUT_BYTES_MAX 16777216u /* of a value, when the spec does not say */
+#define HOST_OUTPUT_BYTES_MAX 16777216u /* of a task, when the spec does not say */
+#define HOST_ENVELOPE_BYTES 64u         /* what may stand around outputs in an array, beside them */
 
 /* ---- ranges in the order of completion ------------------------------------------------------- */
 

@@ -11,7 +11,7 @@
 /* The batch's spec: argv, env, workdir, flags for the command handler. */
 const struct tri_rec_spec *task_spec(const struct tri_task *task);
 
-/* How many bytes the task's packed value may have (spec.output_bytes_max, or the default). */
+/* How many bytes of output the task may have (spec.output_bytes_max, or the default). */
 uint64_t task_output_bytes_max(const struct tri_task *task);
 
 #endif

@@ -53,6 +53,28 @@ class Commands(Case):
         self.assertRan(done, 1)
         self.assertIn(b"SIGTERM", done.stderr)
 
+    def test_output_in_jsonl_is_text_where_it_is_text(self):
+        done = run("run", "-o", "jsonl", "--", "printf", "{}", ":::", "caf\u00e9", r"\377")
+        self.assertRan(done)
+        self.assertEqual([row["value"] for row in jsonl(done.stdout)],
+                         [[0, "caf\u00e9", "", False], [0, {"base64": "/w=="}, "", False]])
+
+    def test_the_cap_is_on_both_streams_together(self):
+        script = "printf %$0s x; printf %$1s y >&2"
+        for out, err, status in ((99, 1, "ok"), (60, 40, "ok"), (100, 1, "too-large"),
+                                 (101, 1, "too-large")):
+            for cut in (False, True):
+                with self.subTest(out=out, err=err, cut=cut):
+                    done = run("run", "-o", "jsonl", "--output-max", "100",
+                               *(["--truncate"] if cut else []), "--", "bash", "-c", script, out,
+                               err, ":::", "")
+                    self.assertRan(done, 0 if cut or status == "ok" else 1)
+                    row = jsonl(done.stdout)[0]
+                    kept = min(out, 100)
+                    self.assertEqual(row["status"], "ok" if cut else status)
+                    self.assertEqual([len(row["value"][1]), len(row["value"][2]), row["value"][3]],
+                                     [kept, min(err, 100 - kept), status != "ok"])
+
     def test_the_directory_is_the_callers(self):
         with tempfile.TemporaryDirectory() as directory:
             done = run("run", "--", "pwd", ":::", "1", cwd=directory)

@@ -175,6 +175,17 @@ static const char **build_env(struct tri_task *task, struct tri_list list)
     return env;
 }
 
+/* The cap is on both streams together: what stderr has beyond its share is cut. */
+static void keep_within(struct tri_command_result *ran, uint64_t bytes_max)
+{
+    uint64_t room = bytes_max > ran->output.size ? bytes_max - ran->output.size : 0;
+
+    if (ran->error.size <= room)
+        return;
+    ran->error.size = room;
+    ran->truncated = true;
+}
+
 static enum tri_status give(struct tri_task *task,
                             const struct tri_command_result *ran,
                             struct tri_result *out)
@@ -208,7 +219,7 @@ static enum tri_status run_command(struct tri_task *task,
                                    struct tri_result *out)
 {
     const struct tri_rec_spec *spec = task_spec(task);
-    struct tri_command command = { .output_bytes_max = spec->output_bytes_max };
+    struct tri_command command = { .output_bytes_max = task_output_bytes_max(task) };
     struct tri_command_result ran;
     struct tri_error error;
     struct tri_buffer value;
@@ -241,6 +252,7 @@ static enum tri_status run_command(struct tri_task *task,
     status = tri_run_command(task, &command, &ran);
     if (status != TRI_OK)
         return status;
+    keep_within(&ran, command.output_bytes_max);
     if (ran.truncated && (spec->flags & TRI_SPEC_TRUNCATE) == 0) {
         give(task, &ran, out);
         return tri_task_fail(task, TRI_TOO_LARGE, "its output is over the cap (--output-max)");

@@ -115,7 +115,7 @@ void rower_fail(struct host *host,
     enum tri_outcome outcome = status == TRI_TOO_LARGE ? TRI_OUTCOME_TOO_LARGE : TRI_OUTCOME_FAILED;
     const char *text = task->error != NULL ? task->error : tri_status_text(status);
 
-    box_entry(box, task->index, outcome, host->model, tri_bytes_of(text), value,
+    box_entry(box, task->index, outcome, host->model, tri_bytes_of(text), value, &host->batch,
               cost != NULL ? *cost : (struct task_cost){ 0, 0 });
 }
 
@@ -134,7 +134,7 @@ void rower_refuse(struct host *host, struct box *box, struct tri_task *task, boo
         snprintf(text, sizeof(text), "ran longer than its timeout of %llu ms",
                  (unsigned long long)host->batch.spec.timeout_ms);
         box_entry(box, task->index, TRI_OUTCOME_TIMEOUT, host->model, tri_bytes_of(text), NULL,
-                  cost);
+                  &host->batch, cost);
     } else {
         lease_settle(host, lease, 1);
     }

@@ -58,13 +58,13 @@ START_TEST(a_value_over_the_cap_is_too_large)
 
     fake_open(&fake,
               &(struct fake_options){
-                  .handler = "large", .width = 2, .first = 95, .output_bytes_max = 100 },
+                  .handler = "large", .width = 2, .first = 100, .output_bytes_max = 100 },
               2);
     fake_lease(&fake, 0, 2);
     fake_finish(&fake);
-    ck_assert_uint_eq(fake_value(&fake, 0).bytes.size, 95);
+    ck_assert_uint_eq(fake_value(&fake, 0).bytes.size, 100);
     fake_expect_ended(&fake, 1, TRI_OUTCOME_TOO_LARGE,
-                      "a value of 96 bytes is over the cap of 100");
+                      "a value of 101 bytes is over the cap of 100");
     fake_close(&fake);
 }
 END_TEST
@@ -82,7 +82,7 @@ START_TEST(a_value_over_the_cap_is_cut_when_asked_for)
               1);
     fake_lease(&fake, 0, 1);
     fake_finish(&fake);
-    ck_assert_uint_eq(fake_value(&fake, 0).bytes.size, 95);
+    ck_assert_uint_eq(fake_value(&fake, 0).bytes.size, 100);
     fake_close(&fake);
 }
 END_TEST

@@ -166,7 +166,7 @@ START_TEST(a_box_counts_what_it_forgets)
     struct box *box = new_box(NULL);
 
     keep_range(box, 0, 10);
-    box_entry(box, 10, TRI_OUTCOME_FAILED, TRI_MODEL_THREAD, tri_bytes_of("no"), NULL,
+    box_entry(box, 10, TRI_OUTCOME_FAILED, TRI_MODEL_THREAD, tri_bytes_of("no"), NULL, NULL,
               (struct task_cost){ 0, 0 });
     ck_assert_uint_eq(haul_count(&box->haul), 11);
     ck_assert_uint_eq(box_forget(box), 11);
