@@ -12,13 +12,11 @@ static bool has_nul(struct tri_bytes text)
 
 static bool range_fits(const struct tri_rec_spec *spec)
 {
-    int64_t span;
-    int64_t last;
+    /* 127 bits hold it: what is between two ends of 64 bits takes 65 of them. */
+    __int128 last = spec->first + (__int128)spec->step * ((__int128)spec->count - 1);
 
-    if (spec->source != TRI_SOURCE_RANGE || spec->count == 0)
-        return true;
-    return !__builtin_mul_overflow(spec->step, (int64_t)(spec->count - 1), &span)
-           && !__builtin_add_overflow(spec->first, span, &last);
+    return spec->source != TRI_SOURCE_RANGE || spec->count == 0
+           || (last >= INT64_MIN && last <= INT64_MAX);
 }
 
 const char *submit_fault(const struct tri_rec_spec *spec)

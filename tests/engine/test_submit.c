@@ -88,6 +88,25 @@ START_TEST(a_range_that_leaves_64_bits_is_invalid)
 }
 END_TEST
 
+START_TEST(a_range_may_go_from_the_first_integer_of_64_bits_to_the_last)
+{
+    struct scenario_spec spec = { .first = INT64_MIN, .step = INT64_MAX };
+
+    client_and_worker(&s, 2);
+    client_submits_with(&s, "c1", "b1", 3, WINDOW, &spec);
+    expect(&s, "c1", "ACCEPTED b1 3");
+    ignore(&s, "w1");
+    client_submits_with(&s, "c1", "b2", 4, WINDOW, &spec);
+    expect(&s, "c1", "ERROR INVALID");
+    spec = (struct scenario_spec){ .first = INT64_MAX, .step = INT64_MIN };
+    client_submits_with(&s, "c1", "b2", 2, WINDOW, &spec);
+    expect(&s, "c1", "ACCEPTED b2 2");
+    client_submits_with(&s, "c1", "b3", 3, WINDOW, &spec);
+    expect(&s, "c1", "ERROR INVALID");
+    ignore(&s, "w1");
+}
+END_TEST
+
 START_TEST(a_spec_that_cannot_be_read_is_invalid)
 {
     struct tri_message message = { .type = TRI_MESSAGE_SUBMIT };
@@ -187,6 +206,7 @@ int main(void)
     STORY(a_handler_known_but_absent_now_is_accepted_and_waits);
     STORY(a_plugin_may_run_anywhere);
     STORY(a_range_that_leaves_64_bits_is_invalid);
+    STORY(a_range_may_go_from_the_first_integer_of_64_bits_to_the_last);
     STORY(a_spec_that_cannot_be_read_is_invalid);
     STORY(a_batch_of_no_tasks_ends_at_once);
     STORY(more_batches_than_may_be_are_refused_as_full);
