@@ -59,6 +59,12 @@ const char *tri_model_text(uint64_t model);
 /* The type's word as in "integer"; "?" outside the table. */
 const char *tri_type_text(uint64_t type);
 
+/* What makes a plural of a counted noun: "" or "s". */
+static inline const char *tri_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* Find a model by its word. Returns TRI_INVALID when there is none of that name. */
 enum tri_status tri_model_parse(const char *text, enum tri_model *model);
 

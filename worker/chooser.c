@@ -104,8 +104,8 @@ static uint64_t prior_width(const struct tri_rec_spec *spec,
     uint64_t blocking = 4 * cores > BLOCKING_THREADS ? 4 * cores : BLOCKING_THREADS;
 
     if (spec->argv.count != 0) {
-        say(choice, "; %lu oars on %lu cores, so that one is ready whenever a command ends",
-            (unsigned long)(cores + COMMANDS_AHEAD), (unsigned long)cores);
+        say(choice, "; %lu oars on %lu core%s, so that one is ready whenever a command ends",
+            (unsigned long)(cores + COMMANDS_AHEAD), (unsigned long)cores, tri_plural(cores));
         return cores + COMMANDS_AHEAD;
     }
     if (choice->model == TRI_MODEL_ASYNC) {
@@ -113,11 +113,12 @@ static uint64_t prior_width(const struct tri_rec_spec *spec,
         return CHOOSER_ASYNC_WIDTH;
     }
     if (flags & (HANDLER_BLOCKS | HANDLER_WAITS)) {
-        say(choice, "; it waits rather than computes: %lu oars on %lu cores",
-            (unsigned long)blocking, (unsigned long)cores);
+        say(choice, "; it waits rather than computes: %lu oars on %lu core%s",
+            (unsigned long)blocking, (unsigned long)cores, tri_plural(cores));
         return blocking;
     }
-    say(choice, "; one oar for each of %lu cores", (unsigned long)cores);
+    say(choice, cores == 1 ? "; one oar for %lu core" : "; one oar for each of %lu cores",
+        (unsigned long)cores);
     return cores;
 }
 

@@ -61,8 +61,9 @@ static void drain(struct host *host)
 
     pthread_mutex_lock(&host->lock);
     host->draining = true;
-    snprintf(reason, sizeof(reason), "%zu tasks past their timeout do not stop",
-             host->abandoned.count);
+    snprintf(reason, sizeof(reason), "%zu task%s past %s timeout will not stop",
+             host->abandoned.count, tri_plural(host->abandoned.count),
+             host->abandoned.count == 1 ? "its" : "their");
     pthread_mutex_unlock(&host->lock);
     control_give_back(host);
     control_refuse(host, TRI_TIMEOUT, reason);

@@ -70,9 +70,10 @@ static void explain_berth(const struct berth *berth, struct lines *lines)
 {
     char text[1200];
 
-    snprintf(text, sizeof(text), "worker %s: %llu oars (%s), %llu tasks leased: %s%s%.508s",
+    snprintf(text, sizeof(text), "worker %s: %llu oar%s (%s), %llu task%s leased: %s%s%.508s",
              berth->worker->session->name, (unsigned long long)berth->width,
-             tri_model_text(berth->model), (unsigned long long)berth->leased, berth->why,
+             tri_plural(berth->width), tri_model_text(berth->model),
+             (unsigned long long)berth->leased, tri_plural(berth->leased), berth->why,
              berth->reason != NULL ? "; it says: " : "",
              berth->reason != NULL ? berth->reason : "");
     add(lines, text);
@@ -82,9 +83,10 @@ static void explain_service(const struct service *service, struct lines *lines)
 {
     char text[1200];
 
-    snprintf(text, sizeof(text), "worker %s: had %llu oars (%s), ran %llu tasks%s%.508s",
-             service->worker, (unsigned long long)service->width, tri_model_text(service->model),
-             (unsigned long long)service->tasks_done, service->reason != NULL ? "; it said: " : "",
+    snprintf(text, sizeof(text), "worker %s: had %llu oar%s (%s), ran %llu task%s%s%.508s",
+             service->worker, (unsigned long long)service->width, tri_plural(service->width),
+             tri_model_text(service->model), (unsigned long long)service->tasks_done,
+             tri_plural(service->tasks_done), service->reason != NULL ? "; it said: " : "",
              service->reason != NULL ? service->reason : "");
     add(lines, text);
 }

@@ -51,12 +51,14 @@ void halt_if_due(struct engine *engine, struct batch *batch)
     if (batch->halt == TRI_HALT_NEVER || dead == 0)
         return;
     if (batch->halt_fail_count != 0 && dead >= batch->halt_fail_count) {
-        snprintf(reason, sizeof(reason), "halted: %llu tasks failed", (unsigned long long)dead);
+        snprintf(reason, sizeof(reason), "halted: %llu task%s failed", (unsigned long long)dead,
+                 tri_plural(dead));
         halt_batch(engine, batch, batch->halt, reason);
     } else if (batch->halt_fail_percent != 0 && (batch->sealed || batch->count >= OPEN_COUNT_MIN)
                && (double)dead * 100 >= (double)batch->halt_fail_percent * (double)batch->count) {
-        snprintf(reason, sizeof(reason), "halted: %llu of %llu tasks failed",
-                 (unsigned long long)dead, (unsigned long long)batch->count);
+        snprintf(reason, sizeof(reason), "halted: %llu of %llu task%s failed",
+                 (unsigned long long)dead, (unsigned long long)batch->count,
+                 tri_plural(batch->count));
         halt_batch(engine, batch, batch->halt, reason);
     }
 }

@@ -73,7 +73,7 @@ void summary_print(struct tri_batch *batch, FILE *out)
 
     tri_batch_summary(batch, &summary);
     fprintf(out, "batch %llu: %llu task%s, %llu ok", (unsigned long long)tri_batch_number(batch),
-            (unsigned long long)summary.count, summary.count == 1 ? "" : "s",
+            (unsigned long long)summary.count, tri_plural(summary.count),
             (unsigned long long)summary.ok);
     if (summary.failed > 0)
         fprintf(out, ", %llu failed", (unsigned long long)summary.failed);

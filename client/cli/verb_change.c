@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/option.h"
 #include "client/cli/select.h"
+#include "common/types.h"
 
 #include <stdio.h>
 
@@ -58,7 +59,7 @@ static int change_all(struct cli *cli, change_fn *change, const char *done, bool
                        (unsigned long long)count);
             else if (cli->output == CLI_TEXT && tasks)
                 printf("batch %llu: %llu task%s %s\n", (unsigned long long)selected.items[i].number,
-                       (unsigned long long)count, count == 1 ? "" : "s", done);
+                       (unsigned long long)count, tri_plural(count), done);
             else if (cli->output == CLI_TEXT)
                 printf("batch %llu %s\n", (unsigned long long)selected.items[i].number, done);
         }

@@ -1,6 +1,7 @@
 /* verb_query.c - list, show, explain, workers: the broker's answer as a table, or as JSON. */
 #include "client/cli/cli.h"
 #include "client/cli/select.h"
+#include "common/types.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -117,9 +118,10 @@ static void print_shown(json_t *root, const struct selection *selection)
     {
         if (!is_chosen(selection, number_of(entry, "index")))
             continue;
-        printf("task %llu/%llu %s after %llu attempts on %s: %s\n",
+        printf("task %llu/%llu %s after %llu attempt%s on %s: %s\n",
                (unsigned long long)selection->number, number_of(entry, "index"),
-               text_of(entry, "status"), number_of(entry, "attempts"), text_of(entry, "worker"),
+               text_of(entry, "status"), number_of(entry, "attempts"),
+               tri_plural(number_of(entry, "attempts")), text_of(entry, "worker"),
                text_of(entry, "error"));
     }
 }

@@ -5,6 +5,7 @@
 #include "client/cli/private.h"
 #include "client/cli/signals.h"
 #include "client/cli/summary.h"
+#include "common/types.h"
 
 #include <stdio.h>
 
@@ -46,8 +47,9 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
             return CLI_USAGE;
         }
         if (resume_count(follow->resume) > 0)
-            cli_error("%s: %llu results of an earlier run", follow->cli->resume,
-                      (unsigned long long)resume_count(follow->resume));
+            cli_error("%s: %llu result%s of an earlier run", follow->cli->resume,
+                      (unsigned long long)resume_count(follow->resume),
+                      tri_plural(resume_count(follow->resume)));
     }
     status = follow_run(follow);
     resume_close(&follow->resume);

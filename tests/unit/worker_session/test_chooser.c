@@ -119,7 +119,7 @@ static const struct row rows[] = {
       TRI_OK,
       TRI_MODEL_THREAD,
       1,
-      "1 cores" },
+      "one oar for 1 core" },
 
     { "a model that is asked for is obeyed",
       TRI_MODEL_PROCESS,
