@@ -98,10 +98,12 @@ struct cli_verb {
 #define GROUP_SOURCE 2u
 #define GROUP_TASK 4u
 #define GROUP_POLICY 8u
-#define GROUP_RESULT 16u
-#define GROUP_WAIT 32u
+#define GROUP_RESULT 16u /* who prints results */
+#define GROUP_WAIT 32u   /* who only looks on */
 #define GROUP_RETRY 64u
 #define GROUP_OUTPUT 128u
+#define GROUP_WATCH 256u /* who stays until the end */
+#define GROUP_RUN 512u
 
 extern const struct cli_verb cli_verbs[];
 extern const size_t cli_verb_count;

@@ -2,6 +2,7 @@
 
 #include "client/cli/signals.h"
 #include "common/clock.h"
+#include "common/types.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -152,8 +153,8 @@ static int interrupted(struct follow *self)
     if (self->source != NULL)
         tri_batch_seal(self->batch, NULL);
     tri_batch_summary(self->batch, &summary);
-    cli_error("interrupted: batch %llu goes on with %llu tasks; to wait for it: trireme wait %llu",
-              number, (unsigned long long)summary.count, number);
+    cli_error("interrupted: batch %llu goes on with %llu task%s; to wait for it: trireme wait %llu",
+              number, (unsigned long long)summary.count, tri_plural(summary.count), number);
     return CLI_INTERRUPTED;
 }
 
@@ -186,7 +187,8 @@ static int idle(struct follow *self)
 
 int follow_run(struct follow *self)
 {
-    progress_init(&self->progress, self->cli);
+    if (!self->feed_only)
+        progress_init(&self->progress, self->cli);
     for (;;) {
         size_t drained = 0;
         bool busy = true;

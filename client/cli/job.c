@@ -2,6 +2,7 @@
 
 #include "common/parse.h"
 #include "common/reduce.h"
+#include "common/types.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -74,10 +75,6 @@ static bool read_plugin(const struct cli *cli, struct tri_batch_options *job)
 
     if (cli->plugin == NULL)
         return true;
-    if (cli->broker != NULL) {
-        cli_error("--plugin is for private runs; a daemon's worker has --plugin-dir");
-        return false;
-    }
     if (realpath(cli->plugin, path) == NULL) {
         cli_error("--plugin %s: %s", cli->plugin, strerror(errno));
         return false;
@@ -121,12 +118,27 @@ static bool read_task(const struct cli *cli, struct tri_batch_options *job)
     return true;
 }
 
+/* What only one of the two can do: a private run, and a broker with its workers. */
+static bool fits_place(const struct cli *cli)
+{
+    if (cli->broker != NULL && cli->plugin != NULL)
+        cli_error("--plugin is for private runs; a daemon's worker has --plugin-dir");
+    else if (cli->broker != NULL && cli->test_handlers)
+        cli_error("--test-handlers is for private runs; a daemon's worker has a flag of that name");
+    else if (cli->broker == NULL && cli->labels.count != 0 && cli->verb->run == verb_run)
+        cli_error("--label chooses among a broker's workers: a private run has one, without labels "
+                  "(--broker ENDPOINT, or TRIREME_BROKER)");
+    else
+        return true;
+    return false;
+}
+
 bool job_read(const struct cli *cli, struct tri_batch_options *job)
 {
     struct tri_error error;
 
     tri_batch_options_init(job);
-    if (!read_task(cli, job) || !read_source(cli, job)
+    if (!fits_place(cli) || !read_task(cli, job) || !read_source(cli, job)
         || (cli->halt != NULL && !read_halt(cli->halt, job)))
         return false;
     if (cli->reduce != NULL) {
@@ -162,9 +174,10 @@ void job_print(const struct cli *cli, const struct tri_batch_options *job)
         printf(" %s", cli->command.items[i]);
     printf("\nsource   ");
     if (job->range)
-        printf("range, %llu tasks\n", (unsigned long long)job->range_count);
+        printf("range, %llu task%s\n", (unsigned long long)job->range_count,
+               tri_plural(job->range_count));
     else if (cli->has_values)
-        printf("%zu values\n", cli->values.count);
+        printf("%zu value%s\n", cli->values.count, tri_plural(cli->values.count));
     else
         printf("%s\n", cli->each_line != NULL   ? cli->each_line
                        : cli->from_json != NULL ? cli->from_json

@@ -17,18 +17,18 @@
 
 #define GROUPS_ADMIN (GROUP_COMMON | GROUP_OUTPUT)
 #define GROUPS_SUBMIT (GROUP_COMMON | GROUP_OUTPUT | GROUP_SOURCE | GROUP_TASK | GROUP_POLICY)
-#define GROUPS_FOLLOW (GROUP_COMMON | GROUP_OUTPUT | GROUP_RESULT | GROUP_WAIT)
+#define GROUPS_FOLLOW (GROUP_COMMON | GROUP_OUTPUT | GROUP_WATCH | GROUP_WAIT)
 
 const struct cli_verb cli_verbs[] = {
     { "run", "[OPTIONS] [-- COMMAND ARGS] [::: VALUE...]",
       "Submit a batch, wait for it, print its results in order and a summary.",
-      GROUPS_SUBMIT | GROUP_RESULT, .run = verb_run },
+      GROUPS_SUBMIT | GROUP_RESULT | GROUP_WATCH | GROUP_RUN, .run = verb_run },
     { "submit", "[OPTIONS] [-- COMMAND ARGS] [::: VALUE...]",
-      "Submit a batch and print its number.", GROUPS_SUBMIT | GROUP_RESULT, .run = verb_submit },
+      "Submit a batch and print its number.", GROUPS_SUBMIT, .run = verb_submit },
     { "wait", "BATCH...", "Wait for batches and print a summary; results stay.", GROUPS_FOLLOW,
       .run = verb_wait },
-    { "results", "BATCH", "Print the results of a batch; they stay.", GROUPS_FOLLOW,
-      .run = verb_results },
+    { "results", "BATCH...", "Print the results of batches; they stay.",
+      GROUPS_FOLLOW | GROUP_RESULT, .run = verb_results },
     { "list", "", "List the broker's batches.", GROUPS_ADMIN, .run = verb_list },
     { "show", "BATCH[/TASK]", "Show a batch, its options and its dead tasks.", GROUPS_ADMIN,
       .tasks = true, .run = verb_show },

@@ -58,17 +58,17 @@ static const struct option options[] = {
     { "name", 0, GROUP_POLICY, TEXT, AT(name), "TEXT", "a name for the batch" },
     { "dry-run", 0, GROUP_POLICY, FLAG, AT(dry_run), NULL, "say what would run, run nothing" },
     { "unordered", 'u', GROUP_RESULT, FLAG, AT(unordered), NULL, "print results as they come" },
-    { "summary", 0, GROUP_RESULT, TEXT, AT(summary), "FILE", "write a JSON summary to FILE" },
+    { "summary", 0, GROUP_WATCH, TEXT, AT(summary), "FILE", "write a JSON summary to FILE" },
     { "joblog", 0, GROUP_RESULT, TEXT, AT(joblog), "FILE", "write a line per task to FILE" },
-    { "resume", 0, GROUP_RESULT, TEXT, AT(resume), "FILE",
+    { "resume", 0, GROUP_RUN, TEXT, AT(resume), "FILE",
       "keep results in FILE; run again only what is not in it" },
-    { "truncate", 0, GROUP_RESULT, FLAG, AT(truncate), NULL,
+    { "truncate", 0, GROUP_POLICY, FLAG, AT(truncate), NULL,
       "cut output over the cap instead of failing the task" },
-    { "output-max", 0, GROUP_RESULT, SIZE, AT(output_bytes_max), "SIZE",
+    { "output-max", 0, GROUP_POLICY, SIZE, AT(output_bytes_max), "SIZE",
       "cap on one task's output (default 16M)" },
-    { "progress", 0, GROUP_RESULT, TEXT, AT(progress), "auto|always|never",
+    { "progress", 0, GROUP_WATCH, TEXT, AT(progress), "auto|always|never",
       "progress bar on stderr (default auto: on a terminal)" },
-    { "window", 0, GROUP_RESULT, SIZE, AT(window_bytes), "SIZE",
+    { "window", 0, GROUP_RUN, SIZE, AT(window_bytes), "SIZE",
       "results held at most on their way (default 32M)" },
     { "wait-timeout", 0, GROUP_WAIT, DURATION, AT(wait_timeout_ms), "TIME",
       "give up waiting after TIME (status 75)" },
@@ -91,7 +91,7 @@ static const struct {
     { GROUP_SOURCE, "Source (default: lines of stdin; or ::: VALUE...)" },
     { GROUP_TASK, "Task (or -- COMMAND ARGS, where {} {#} {.} {/} {//} stand for the value)" },
     { GROUP_POLICY, "Policy" },
-    { GROUP_RESULT, "Results" },
+    { GROUP_RESULT | GROUP_WATCH | GROUP_RUN, "Results" },
     { GROUP_WAIT, "Waiting" },
     { GROUP_RETRY, "Selection" },
     { GROUP_OUTPUT, "Output" },
@@ -105,7 +105,8 @@ void cli_list_add(struct cli_list *list, const char *item)
     list->items[list->count] = NULL;
 }
 
-static const struct option *find(const struct cli_verb *verb,
+/* By name, or by letter when `name` is NULL; of the options of these groups. */
+static const struct option *find(unsigned groups_taken,
                                  const char *name,
                                  size_t length,
                                  char letter)
@@ -113,7 +114,7 @@ static const struct option *find(const struct cli_verb *verb,
     for (size_t i = 0; i < TRI_COUNT_OF(options); i++) {
         const struct option *option = &options[i];
 
-        if ((verb->groups & option->group) == 0)
+        if ((groups_taken & option->group) == 0)
             continue;
         if (name != NULL ? strlen(option->name) == length && memcmp(option->name, name, length) == 0
                          : option->letter == letter)
@@ -174,27 +175,39 @@ static bool usage_error(const struct cli_verb *verb, const char *what, const cha
     return false;
 }
 
+/* The option that a word names. NULL, having said why, when this verb takes none of that name. */
+static const struct option *find_word(const struct cli_verb *verb, const char *word)
+{
+    const char *name = word[1] == '-' ? word + 2 : NULL;
+    size_t length = name != NULL ? strcspn(name, "=") : 0;
+    const struct option *option = find(verb->groups, name, length, word[1]);
+
+    if (option == NULL && find(~0u, name, length, word[1]) != NULL)
+        cli_error("%s does not take %.*s (try: trireme %s --help)", verb->name,
+                  (int)strcspn(word, "="), word, verb->name);
+    else if (option == NULL)
+        usage_error(verb, "unknown option", word);
+    return option;
+}
+
 /* One word that starts with '-'. `*i` is left on the last word used. */
 static bool parse_option(struct cli *cli, int argc, char **argv, int *i)
 {
-    char *word = argv[*i];
-    const struct option *option;
+    const char *word = argv[*i];
+    const struct option *option = find_word(cli->verb, word);
     const char *argument = NULL;
 
+    if (option == NULL)
+        return false;
     if (word[1] == '-') {
         const char *equals = strchr(word, '=');
-        size_t length = equals != NULL ? (size_t)(equals - word) - 2 : strlen(word + 2);
 
-        option = find(cli->verb, word + 2, length, 0);
         argument = equals != NULL ? equals + 1 : NULL;
     } else {
-        option = find(cli->verb, NULL, 0, word[1]);
         argument = word[2] != '\0' ? word + 2 : NULL;
-        if (option != NULL && option->kind == FLAG && argument != NULL)
+        if (option->kind == FLAG && argument != NULL)
             return usage_error(cli->verb, "cannot read", word);
     }
-    if (option == NULL)
-        return usage_error(cli->verb, "unknown option", word);
     if (option->kind == FLAG) {
         if (argument != NULL && option->argument == NULL)
             return usage_error(cli->verb, "no value belongs to", word);
@@ -282,7 +295,7 @@ void option_print_help(const struct cli_verb *verb)
             continue;
         printf("\n%s:\n", groups[g].title);
         for (size_t i = 0; i < TRI_COUNT_OF(options); i++) {
-            if (options[i].group == groups[g].group)
+            if ((options[i].group & groups[g].group & verb->groups) != 0)
                 print_option(&options[i]);
         }
     }

@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONNECT_TIMEOUT_MS 5000
+#define UNSET_MS UINT64_MAX
+
 void settings_init(struct cli *cli)
 {
     *cli = (struct cli){
-        .connect_timeout_ms = 5000,
+        .connect_timeout_ms = UNSET_MS,
         .crash_limit = 3,
         .model = "auto",
         .process_start = "fork",
@@ -96,6 +99,7 @@ bool settings_complete(struct cli *cli)
     enum tri_model model;
 
     settings_init(&files);
+    files.connect_timeout_ms = CONNECT_TIMEOUT_MS;
     if (!read_files(&files))
         return false;
     if (flags.broker == NULL) {
@@ -108,7 +112,7 @@ bool settings_complete(struct cli *cli)
 
         cli->output_word = word != NULL && word[0] != '\0' ? word : files.output_word;
     }
-    if (flags.connect_timeout_ms == 5000)
+    if (flags.connect_timeout_ms == UNSET_MS)
         cli->connect_timeout_ms = files.connect_timeout_ms;
     if (getenv("TRIREME_INSECURE") != NULL && strcmp(getenv("TRIREME_INSECURE"), "network") == 0)
         cli->insecure = true;

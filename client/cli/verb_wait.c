@@ -36,6 +36,25 @@ static bool is_of(struct tri_client *client, uint64_t number, bool *command, boo
     return true;
 }
 
+/* wait: the summary where it was asked for. */
+static enum tri_status report(const struct follow *follow, const char *reduced)
+{
+    const struct cli *cli = follow->cli;
+    struct tri_buffer summary;
+    enum tri_status status = TRI_OK;
+
+    tri_buffer_init(&summary);
+    summary_json(follow->batch, reduced, &summary);
+    if (cli->output == CLI_TEXT)
+        summary_print(follow->batch, stderr);
+    else if (cli->output != CLI_QUIET)
+        printf("%.*s\n", (int)summary.size, (const char *)summary.data);
+    if (cli->summary != NULL && !summary_write(cli->summary, &summary))
+        status = TRI_SYSTEM;
+    tri_buffer_deinit(&summary);
+    return status;
+}
+
 static int finish(struct follow *follow, bool reduced)
 {
     const char *value = NULL;
@@ -47,7 +66,8 @@ static int finish(struct follow *follow, bool reduced)
         cli_error("%s", error.text);
         status = CLI_TASKS_FAILED;
     }
-    written = output_end(follow->output, follow->cli, follow->batch, value);
+    written = follow->output != NULL ? output_end(follow->output, follow->cli, follow->batch, value)
+                                     : report(follow, value);
     return written == TRI_OK ? status : output_exit(written);
 }
 
@@ -65,21 +85,36 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
                          &error)
         != TRI_OK)
         return cli_fail(&error);
-    if (!output_open(&output, follow->cli, command))
+    if (show && !output_open(&output, follow->cli, command)) {
+        tri_batch_close(&follow->batch);
         return CLI_USAGE;
+    }
     output.number = number;
     follow->output = show ? &output : NULL;
     status = follow_run(follow);
-    if (status == CLI_OK && show)
+    if (status == CLI_OK)
         status = finish(follow, reduced);
-    else if (status == CLI_OK) {
-        summary_print(follow->batch, stderr);
-        status = summary_exit(follow->batch);
-    }
-    if (!output_close(&output) && status == CLI_OK)
+    if (show && !output_close(&output) && status == CLI_OK)
         status = CLI_INTERNAL;
     tri_batch_close(&follow->batch);
     return status;
+}
+
+/* A file holds what one batch has to say. */
+static bool files_suffice(const struct cli *cli, const struct selections *selected)
+{
+    if (selected->count < 2 || (cli->summary == NULL && cli->joblog == NULL))
+        return true;
+    cli_error("%s: one file is for one batch, and there are %zu",
+              cli->summary != NULL ? "--summary" : "--joblog", selected->count);
+    return false;
+}
+
+/* Is there no use in turning to the next batch? */
+static bool ends_all(int status)
+{
+    return status != CLI_OK && status != CLI_TASKS_FAILED && status != CLI_HALTED
+           && status != CLI_USAGE;
 }
 
 static int follow_all(struct cli *cli, bool show)
@@ -95,7 +130,8 @@ static int follow_all(struct cli *cli, bool show)
         follow.deadline_ms = tri_clock_now_ms() + cli->wait_timeout_ms;
     if (select_read(cli, follow.client, &selected, &status)) {
         follow.signal_fd = signals_open();
-        for (size_t i = 0; i < selected.count; i++) {
+        status = files_suffice(cli, &selected) ? CLI_OK : CLI_USAGE;
+        for (size_t i = 0; i < selected.count && status != CLI_USAGE && !ends_all(status); i++) {
             int one = follow_one(&follow, selected.items[i].number, show);
 
             status = one > status ? one : status;

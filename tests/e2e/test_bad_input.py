@@ -69,6 +69,35 @@ class BadInput(Case):
         self.assertRan(done, 2)
         self.assertIn(b"line 3", done.stderr)
 
+    def test_a_label_in_a_private_run(self):
+        self.refused(2, "--label", "run", "--label", "gpu", "--fn", "echo", ":::", "1")
+
+    def test_what_only_private_runs_can(self):
+        for option in (["--test-handlers"], ["--plugin", "x.so"]):
+            with self.subTest(option=option):
+                self.refused(2, option[0] + " is for private runs", "run", *option, "--fn", "echo",
+                             "--broker", "ipc:///nonexistent", ":::", "1")
+
+    def test_an_option_of_another_verb(self):
+        for verb, option in (("submit", "--summary"), ("submit", "--joblog"),
+                             ("submit", "--resume"), ("submit", "--unordered"), ("submit", "-u"),
+                             ("wait", "--joblog"), ("wait", "--resume"), ("results", "--resume"),
+                             ("results", "--truncate"), ("list", "--fn=echo")):
+            with self.subTest(verb=verb, option=option):
+                self.refused(2, f"{verb} does not take {option.partition('=')[0]}", verb, option,
+                             "x")
+
+    def test_a_range_of_all_integers(self):
+        done = run("run", "--fn", "echo", "--range",
+                   "-9223372036854775808-9223372036854775807:9223372036854775807")
+        self.assertRan(done)
+        self.assertEqual(done.stdout, b"-9223372036854775808\n-1\n9223372036854775806\n")
+
+    def test_one_is_not_a_plural(self):
+        done = run("run", "--test-handlers", "--fn", "fail", "--halt", "now,fail=1", ":::", "x")
+        self.assertRan(done, 3)
+        self.assertIn(b": halted: 1 task failed\n", done.stderr)
+
     def test_wrong_argument_type_fails_that_task_only(self):
         done = run("run", "--fn", "square", ":::", "2", "abc", "4")
         self.assertRan(done, 1)

@@ -1,0 +1,54 @@
+"""wait and results: following a batch that somebody else submitted."""
+
+import json
+import os
+import tempfile
+
+from trireme import Case, main
+
+
+class Wait(Case):
+    def setUp(self):
+        super().setUp()
+        self.c = self.cluster("ipc")
+        self.c.worker()
+        for _ in range(2):
+            self.assertRan(self.c.run("submit", "--range", "1-10", "--fn", "square"))
+
+    def test_wait_says_the_summary_in_the_form_asked_for(self):
+        text = self.c.run("wait", "1", "2")
+        self.assertRan(text)
+        self.assertEqual(text.stdout, b"")
+        self.assertEqual([line.split(b" in ")[0] for line in text.stderr.splitlines()],
+                         [b"batch 1: 10 tasks, 10 ok", b"batch 2: 10 tasks, 10 ok"])
+        form = self.c.run("wait", "-o", "json", "1", "2")
+        self.assertRan(form)
+        self.assertEqual([json.loads(line)["number"] for line in form.stdout.splitlines()], [1, 2])
+        self.assertEqual(form.stderr, b"")
+        quiet = self.c.run("wait", "-o", "quiet", "1")
+        self.assertRan(quiet)
+        self.assertEqual(quiet.stdout + quiet.stderr, b"")
+
+    def test_a_summary_is_written_for_one_batch(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "summary")
+            for verb in ("wait", "results"):
+                with self.subTest(verb=verb):
+                    self.assertRan(self.c.run(verb, "--summary", path, "1"))
+                    with open(path) as f:
+                        self.assertEqual(json.load(f)["ok"], 10)
+                    os.unlink(path)
+                    both = self.c.run(verb, "--summary", path, "all")
+                    self.assertRan(both, 2)
+                    self.assertIn(b"--summary: one file is for one batch, and there are 2",
+                                  both.stderr)
+                    self.assertFalse(os.path.exists(path))
+
+    def test_results_of_several_batches(self):
+        done = self.c.run("results", "1-2")
+        self.assertRan(done)
+        self.assertEqual(done.stdout, b"".join(b"%d\n" % (n * n) for n in range(1, 11)) * 2)
+
+
+if __name__ == "__main__":
+    main()
