@@ -144,29 +144,13 @@ static void destroy(struct launcher_state *self, struct command *command)
     tri_buffer_deinit(&command->input_bytes);
     tri_buffer_deinit(&command->output_bytes);
     tri_buffer_deinit(&command->error_bytes);
+    launcher_launch_release(self, command);
     tri_map_remove(&host->commands, command->id);
     launcher_tree_forget(self, &command->tree);
     launcher_free_later(self, command);
     if (host->tree.ended && host->commands.count == 0)
         self->sweep = true; /* the host waits for its last command */
 }
-
-void launcher_command_report(struct launcher_state *self, struct command *command)
-{
-    struct tri_message message = { .type = TRI_MESSAGE_RAN,
-                                   .ran = { .id = command->id,
-                                            .wait_status = (uint32_t)command->wait_status,
-                                            .truncated = command->truncated,
-                                            .wall_us = command->wall_ns / 1000,
-                                            .cpu_us = command->cpu_us } };
-    struct tri_bytes frames[] = { tri_buffer_bytes(&command->output_bytes),
-                                  tri_buffer_bytes(&command->error_bytes) };
-
-    launcher_channel_post(self, &command->host->channel, &message, frames, 2, NULL, 0);
-    destroy(self, command);
-}
-
-/* ---- the beginning -------------------------------------------------------------------------- */
 
 static void refuse(struct launcher_state *self,
                    struct host *host,
@@ -181,66 +165,32 @@ static void refuse(struct launcher_state *self,
     launcher_channel_post(self, &host->channel, &message, NULL, 0, NULL, 0);
 }
 
-static enum tri_status say_why(const struct spawn *spawn, struct tri_error *error)
+void launcher_command_report(struct launcher_state *self, struct command *command)
 {
-    switch (spawn->stage) {
-    case SPAWN_STARTED:
-        break;
-    case SPAWN_CLONE:
-        return tri_fail(error, TRI_SYSTEM, "cannot start \"%.400s\": %s", spawn->argv[0],
-                        strerror(spawn->reason));
-    case SPAWN_WORKDIR:
-        return tri_fail(error, TRI_FAILED, "cannot change to directory \"%.400s\": %s",
-                        spawn->workdir, strerror(spawn->reason));
-    case SPAWN_EXEC:
-        return tri_fail(error, TRI_FAILED, "cannot run \"%.400s\": %s", spawn->argv[0],
-                        strerror(spawn->reason));
-    }
-    return TRI_OK;
+    struct tri_message message = { .type = TRI_MESSAGE_RAN,
+                                   .ran = { .id = command->id,
+                                            .wait_status = (uint32_t)command->wait_status,
+                                            .truncated = command->truncated,
+                                            .wall_us = command->wall_ns / 1000,
+                                            .cpu_us = command->cpu_us } };
+    struct tri_bytes frames[] = { tri_buffer_bytes(&command->output_bytes),
+                                  tri_buffer_bytes(&command->error_bytes) };
+    struct tri_error error;
+
+    if (launcher_launch_result(command->launch, &error) != TRI_OK)
+        refuse(self, command->host, command->id, &error);
+    else
+        launcher_channel_post(self, &command->host->channel, &message, frames, 2, NULL, 0);
+    destroy(self, command);
 }
 
-struct pipes {
-    int input[2], output[2], error[2]; /* read, write */
-};
-
-static void close_ends(const struct pipes *pipes, int end)
-{
-    const int fds[] = { pipes->input[end], pipes->output[1 - end], pipes->error[1 - end] };
-
-    for (size_t i = 0; i < TRI_COUNT_OF(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-}
-
-static enum tri_status open_pipes(const struct launcher_state *self,
-                                  struct pipes *pipes,
-                                  bool with_input,
-                                  struct tri_error *error)
-{
-    int reason;
-
-    *pipes = (struct pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 } };
-    if ((!with_input || pipe2(pipes->input, O_CLOEXEC) == 0) && pipe2(pipes->output, O_CLOEXEC) == 0
-        && pipe2(pipes->error, O_CLOEXEC) == 0) {
-        if (pipes->error[1] < self->fd_end)
-            return TRI_OK;
-        errno = EMFILE;
-    }
-    reason = errno;
-    close_ends(pipes, 0);
-    close_ends(pipes, 1);
-    return tri_fail(error, TRI_SYSTEM, "cannot open pipes: %s", strerror(reason));
-}
+/* ---- the beginning -------------------------------------------------------------------------- */
 
 /* Serve our ends of the pipes. */
 static void open_streams(struct launcher_state *self,
                          struct command *command,
-                         const struct pipes *pipes,
                          struct tri_bytes input)
 {
-    command->input.fd = pipes->input[1];
-    command->output.fd = pipes->output[0];
-    command->error.fd = pipes->error[0];
     command->watch_at = command->started_ns / 1000000 + WATCH_AFTER_MS;
     tri_dlist_push_back(&self->fresh, &command->fresh);
     if (input.size == 0)
@@ -252,40 +202,6 @@ static void open_streams(struct launcher_state *self,
     write_input(self, command);
     if (command->input.fd >= 0)
         launcher_watch(self, &command->input, EPOLLOUT);
-}
-
-static enum tri_status start(struct launcher_state *self,
-                             struct command *command,
-                             const struct tri_msg_run *run,
-                             struct tri_bytes input,
-                             struct tri_error *error)
-{
-    struct launcher_words words;
-    struct pipes pipes;
-    struct spawn spawn;
-    pid_t pid;
-    enum tri_status status = launcher_words_of(self, run, &command->tree, &words, error);
-
-    if (status == TRI_OK)
-        status = open_pipes(self, &pipes, input.size > 0, error);
-    if (status != TRI_OK)
-        return status;
-    spawn = (struct spawn){ .path = words.path,
-                            .argv = words.argv,
-                            .environment = words.environment,
-                            .workdir = words.workdir,
-                            .fds = { pipes.input[0], pipes.output[1], pipes.error[1] },
-                            .fd_count = 3,
-                            .files = self->files_raised ? &self->files : NULL };
-    pid = launcher_spawn(&spawn);
-    close_ends(&pipes, 0);
-    if (pid == 0) {
-        close_ends(&pipes, 1);
-        return say_why(&spawn, error);
-    }
-    launcher_tree_up(self, &command->tree, pid);
-    open_streams(self, command, &pipes, input);
-    return TRI_OK;
 }
 
 static uint64_t output_limit(uint64_t asked)
@@ -321,8 +237,10 @@ void launcher_command_run(struct launcher_state *self,
     command->started_ns = tri_clock_now_ns();
     launcher_tree_start(self, &command->tree, TREE_COMMAND);
     tri_map_put(&host->commands, command->id, command);
-    if (start(self, command, run, input, &error) == TRI_OK)
+    if (launcher_launch(self, command, run, input.size > 0, &error) == TRI_OK) {
+        open_streams(self, command, input);
         return;
+    }
     refuse(self, host, run->id, &error);
     launcher_tree_end(self, &command->tree);
     destroy(self, command);

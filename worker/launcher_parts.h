@@ -65,9 +65,22 @@ struct host {
     struct tri_error failure; /* why it could not be started */
 };
 
+/* A process on its way to become a command: what it reads until it calls exec, and its stack. It
+ * stays with the command until that is reported, for only then is it sure to be read no more. */
+struct launch {
+    struct launch *next; /* in state.idle_launches */
+    struct spawn spawn;
+    struct tri_buffer words; /* strings: arguments, environment, directory */
+    struct tri_buffer names; /* strings: where the program may be */
+    char **pointers;         /* to both */
+    size_t pointer_capacity;
+    _Alignas(16) char stack[SPAWN_STACK_BYTES];
+};
+
 struct command {
     struct tree tree;
     struct host *host;
+    struct launch *launch;
     uint64_t id;
     uint64_t output_bytes_max;
     struct watch input, output, error;
@@ -118,9 +131,7 @@ struct launcher_state {
     size_t dead_count, dead_capacity;
     char **environment; /* without TRIREME_TREE; NULL-terminated */
     size_t environment_count;
-    struct tri_buffer text; /* scratch: strings of a command */
-    char **pointers;        /* scratch: argv and envp */
-    size_t pointer_capacity;
+    struct launch *idle_launches;
     struct link_message message;
     uint8_t scratch[LAUNCHER_SCRATCH_BYTES];
 };
@@ -143,18 +154,11 @@ pid_t launcher_spawn_role(struct launcher_state *self,
 
 /* launcher_words.c ---------------------------------------------------------------------------- */
 
-/* What a RUN says, as execve wants it; in state.text and state.pointers until the next. */
-struct launcher_words {
-    char **argv;
-    char **environment;
-    const char *path;
-    const char *workdir; /* or NULL */
-};
-
-enum tri_status launcher_words_of(struct launcher_state *self,
+/* Write what a RUN says into the launch, as execve wants it: files, argv, environment, workdir. */
+enum tri_status launcher_words_of(const struct launcher_state *self,
                                   const struct tri_msg_run *run,
                                   const struct tree *tree,
-                                  struct launcher_words *words,
+                                  struct launch *launch,
                                   struct tri_error *error);
 
 /* launcher_tree.c ----------------------------------------------------------------------------- */
@@ -178,6 +182,19 @@ void launcher_tree_forget(struct launcher_state *self, struct tree *tree);
 void launcher_tree_reap(struct launcher_state *self);
 /* Kill the orphans of ending trees; report the trees of which nothing is left. */
 void launcher_tree_sweep(struct launcher_state *self);
+
+/* launcher_launch.c --------------------------------------------------------------------------- */
+
+/* Start the command's process and open our ends of its pipes (no input: none). It takes a launch,
+ * whatever comes of it. */
+enum tri_status launcher_launch(struct launcher_state *self,
+                                struct command *command,
+                                const struct tri_msg_run *run,
+                                bool with_input,
+                                struct tri_error *error);
+/* Did the process become the command? Known when it has been reaped. */
+enum tri_status launcher_launch_result(const struct launch *launch, struct tri_error *error);
+void launcher_launch_release(struct launcher_state *self, struct command *command);
 
 /* launcher_command.c -------------------------------------------------------------------------- */
 

@@ -14,25 +14,40 @@
 
 /* ---- launcher_spawn.c ----------------------------------------------------------------------- */
 
-enum spawn_stage { SPAWN_STARTED, SPAWN_CLONE, SPAWN_WORKDIR, SPAWN_EXEC };
+#define SPAWN_STACK_BYTES ((size_t)16 * 1024)
+
+enum spawn_stage { SPAWN_CLONE, SPAWN_WORKDIR, SPAWN_EXEC };
 
 struct spawn {
-    const char *file; /* NULL: argv[0], looked up in `path` when it has no slash */
-    const char *path;
+    char *const *files; /* tried one after the other; NULL-terminated */
     char *const *argv;
     char *const *environment;
     const char *workdir; /* NULL: this process's */
     int fds[6];          /* fds[i] becomes descriptor i; -1: i stays as it is */
     size_t fd_count;
-    const struct rlimit *files; /* to be set; may be NULL */
-    pid_t parent;               /* filled in */
-    enum spawn_stage stage;     /* how far it came, */
-    int reason;                 /* and the errno that ended it */
+    const struct rlimit *files_limit; /* to be set; may be NULL */
+    char *stack;                      /* SPAWN_STACK_BYTES for the child */
+    pid_t parent;                     /* filled in */
+    enum spawn_stage stage;           /* how far it came, */
+    int reason;                       /* and the errno that ended it; 0: it runs the program */
 };
 
-/* Start a process in a group of its own, to be killed with the launcher. Returns its pid, or 0 and
- * says why in stage and reason. Sources in fds are above 5. */
+/* Start a process in a group of its own, to be killed with the launcher. Sources in fds are above
+ * 5. Returns its pid when it runs the program, or 0 and says why in stage and reason. */
 pid_t launcher_spawn(struct spawn *spawn);
+
+/* The same without waiting for the program: a pid says only that there is a process. It reads and
+ * writes `spawn` and what that points at, which stay where they are until it has been reaped; then
+ * `reason` tells whether it became the program. */
+pid_t launcher_spawn_begin(struct spawn *spawn);
+
+/* ---- launcher_child.c ----------------------------------------------------------------------- */
+
+/* Whether a child may run beside us: only where system calls can be made without errno. */
+bool launcher_child_is_apart(void);
+
+/* What a child runs: become the program; it does not return. */
+int launcher_child_main(void *spawn);
 
 /* ---- launcher_children.c -------------------------------------------------------------------- */
 

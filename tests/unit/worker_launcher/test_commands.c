@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -414,6 +415,43 @@ START_TEST(commands_beyond_the_limit_of_open_files_are_refused_and_hosts_still_s
 }
 END_TEST
 
+/* A file with a write lease (fcntl(2)) can be opened, by exec too, only when the lease is given up:
+ * the kernel asks for that by SIGIO, and waits. */
+START_TEST(a_command_that_is_held_up_inside_exec_holds_up_no_other)
+{
+    char file[] = "/tmp/trireme-leased-XXXXXX";
+    int made = mkostemp(file, O_CLOEXEC);
+    sigset_t asked;
+    int fd;
+    struct lab_result result;
+
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGIO);
+    sigprocmask(SIG_BLOCK, &asked, NULL);
+    ck_assert_int_ge(made, 0);
+    ck_assert_int_eq((int)write(made, "#!/bin/sh\necho late\n", 20), 20);
+    ck_assert_int_eq(fchmod(made, 0700), 0);
+    close(made);
+    fd = open(file, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+    lab_run(&host, &(struct lab_run){ .id = 1, .argv = (const char *const[]){ file, NULL } });
+    ck_assert_int_eq(sigwaitinfo(&asked, NULL), SIGIO);
+    lab_run(&host, &(struct lab_run){ .id = 2, .argv = LAB_ARGV("true") });
+    result = lab_ran(&host);
+    ck_assert_uint_eq(result.id, 2);
+    expect_exit(&result, 0);
+    lab_result_deinit(&result);
+    ck_assert_int_eq(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+    result = lab_ran(&host);
+    ck_assert_uint_eq(result.id, 1);
+    expect_exit(&result, 0);
+    ck_assert_str_eq(result.output, "late\n");
+    lab_result_deinit(&result);
+    close(fd);
+    unlink(file);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     TCase *tcase = tcase_create("commands");
@@ -446,6 +484,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, stop_of_a_command_that_has_ended_does_nothing);
     tcase_add_test(tcase, a_second_command_of_the_same_id_is_refused);
     tcase_add_test(tcase, two_hundred_commands_run_at_once);
+    tcase_add_test(tcase, a_command_that_is_held_up_inside_exec_holds_up_no_other);
     tcase_add_test(tcase, commands_leak_no_descriptors);
     tcase_add_test(tcase, a_command_may_open_as_many_files_as_the_worker_was_given);
     tcase_add_test(tcase,
