@@ -169,8 +169,8 @@ void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_pr
     struct tri_follow *self = tri_follow_by_number(session, message->number);
     struct tri_batch_summary *summary;
 
-    if (self == NULL)
-        return;
+    if (self == NULL || self->ended)
+        return; /* a later generation is under way: what END said is what this one waits for */
     summary = &self->summary;
     summary->count = message->count;
     summary->pending = message->pending + message->delayed;

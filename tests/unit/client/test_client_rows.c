@@ -235,6 +235,34 @@ START_TEST(a_later_generation_brings_another_result)
 }
 END_TEST
 
+START_TEST(a_later_generation_that_is_under_way_does_not_change_what_had_ended)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 2, false);
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+    uint64_t failed[] = { 1 };
+    struct tri_batch_summary summary;
+    struct tri_task_result result;
+
+    broker_run(&s, 7, 0, 0, 1);
+    broker_entries(&s, 7, 1, 1, failed, 1);
+    broker_ends(&s, 7, 2, 1);
+    progress.progress.number = 7; /* somebody has asked for what is dead to run again */
+    progress.progress.count = 2;
+    progress.progress.pending = 1;
+    progress.progress.done = 1;
+    broker_says(&s, &progress, NULL);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+    expect_end(&s, batch);
+    tri_follow_summary(batch, &summary);
+    ck_assert_uint_eq(summary.ok, 1);
+    ck_assert_uint_eq(summary.failed, 1);
+    ck_assert_uint_eq(summary.pending, 0);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_result_that_was_replaced_before_it_was_given_is_not_given)
 {
     struct story s = story_up();
@@ -371,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, unordered_results_come_row_by_row);
     tcase_add_test(tcase, after_the_end_gaps_do_not_hold_anything_back);
     tcase_add_test(tcase, a_later_generation_brings_another_result);
+    tcase_add_test(tcase, a_later_generation_that_is_under_way_does_not_change_what_had_ended);
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
