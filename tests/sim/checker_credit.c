@@ -3,8 +3,10 @@
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"
+#include "tests/sim/net.h"
 #include "tests/sim/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- results of a lease --------------------------------------------------------------------- */
@@ -163,17 +165,31 @@ static struct window *window_new(struct checker *self, const struct peer_id *pee
     return window;
 }
 
+static bool is_of_submitter(const struct sim *sim,
+                            const struct peer_id *peer,
+                            const struct watch *watch)
+{
+    char name[24];
+
+    snprintf(name, sizeof(name), "c%llu", (unsigned long long)watch->plan->client);
+    return strcmp(name, net_name(sim, peer)) == 0;
+}
+
 static void attach(struct sim *sim, const struct peer_id *peer, const struct tri_msg_attach *attach)
 {
     struct checker *self = sim->checker;
     const struct plan_batch *batch = plan_find(sim->plan, attach->batch);
     uint64_t number = attach->number;
     struct window *window;
+    struct watch *watch;
 
     if (number == 0 && batch != NULL)
         number = checker_number(sim, batch);
-    if (watch_find(sim, number) != NULL)
-        watch_find(sim, number)->window_bytes = 0;
+    watch = watch_find(sim, number);
+    if (watch != NULL) {
+        watch->window_bytes = 0;
+        watch->shared = watch->shared || (attach->owner != 0 && !is_of_submitter(sim, peer, watch));
+    }
     window = window_find(self, peer, number);
     if (window != NULL)
         window_free(self, window);

@@ -42,6 +42,7 @@ struct watch {
     uint64_t generation;
     bool stopped; /* all of it was to be cancelled, or it halted */
     bool halted;
+    bool shared; /* another client than its submitter has been its owner */
     struct row_seen *rows;
     size_t row_count;
     uint64_t row_bytes_max;

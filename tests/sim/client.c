@@ -278,6 +278,19 @@ bool client_all_over(const struct sim *sim)
     return all_at(sim, JOB_OVER);
 }
 
+bool client_works(const struct sim *sim, const struct job *job)
+{
+    for (uint64_t i = 0; i < sim->plan->client_count; i++)
+        for (size_t j = 0; j < sim->clients[i]->job_count; j++) {
+            const struct job *other = &sim->clients[i]->jobs[j];
+
+            if (other != job && other->batch == job->batch && other->owner
+                && other->state != JOB_WAITING && other->state < JOB_SITTING)
+                return true;
+        }
+    return false;
+}
+
 void client_forget_all(struct sim *sim)
 {
     for (uint64_t i = 0; i < sim->plan->client_count; i++) {

@@ -78,6 +78,9 @@ bool client_all_over(const struct sim *sim);
 /* Whoever submitted a batch may have it forgotten now. */
 void client_forget_all(struct sim *sim);
 
+/* Somebody else is about to read the batch of this job as its owner. */
+bool client_works(const struct sim *sim, const struct job *job);
+
 /* What it waits for: for people. */
 void client_tell(const struct sim *sim);
 

@@ -103,9 +103,12 @@ static void on_refused(struct sim *sim, struct job *self, const struct tri_error
     } else if (error->status == TRI_CONFLICT && self->client->lives > 1) {
         self->submits = false; /* an earlier life of ours has added to it */
         open_again(sim, self, LOOK_AGAIN_US);
-    } else if (error->status == TRI_STALE) {
+    } else if (error->status == TRI_STALE && client_works(sim, self)) {
         close(self); /* somebody took it over, and will do the rest */
         self->state = JOB_SITTING;
+    } else if (error->status == TRI_STALE) {
+        self->submits = false; /* who took it over has died since */
+        open_again(sim, self, LOOK_AGAIN_US);
     } else {
         sim_fail(sim, "%s: %s has failed: %s", self->client->node.name, self->batch->name,
                  error->text);
