@@ -186,10 +186,10 @@ class Cluster:
         self.endpoint = line.split()[1]
         self.workers = []
 
-    def worker(self, *args, name=None):
+    def worker(self, *args, name=None, env=None):
         name = name or f"w{len(self.workers) + 1}"
         worker = Daemon("trireme-worker", "--broker", self.endpoint, "--name", name,
-                        "--allow-commands", "--log-level", "warn", *args)
+                        "--allow-commands", "--log-level", "warn", *args, env=env)
         worker.worker_name = name
         self.workers.append(worker)
         wait_until(lambda: any(w["name"] == name and w["state"] == "up"
