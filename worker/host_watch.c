@@ -102,14 +102,16 @@ static void pass(struct host *host, uint64_t now)
         drain(host);
 }
 
-/* Wait for the next pass, or for the link when nobody else reads it. */
-static void wait_until(struct host *host, uint64_t due, uint64_t now, bool active)
+/* Wait for the next pass, or for the link when nobody else reads it. True when it was woken: there
+ * is a lease, though it may be done with by now. */
+static bool wait_until(struct host *host, uint64_t due, uint64_t now, bool active)
 {
     struct pollfd fds[2] = { { .fd = host->watch_fd, .events = POLLIN },
                              { .fd = host->link.fd, .events = POLLIN } };
     struct timespec limit = { 0 };
     uint64_t count;
     bool reads;
+    bool woken;
 
     if (due > now)
         limit = (struct timespec){ (time_t)((due - now) / 1000000000),
@@ -119,11 +121,13 @@ static void wait_until(struct host *host, uint64_t due, uint64_t now, bool activ
     host->watch_sleeps = !active;
     pthread_mutex_unlock(&host->lock);
     if (ppoll(fds, reads ? 2 : 1, active ? &limit : NULL, NULL) <= 0)
-        return;
-    if (fds[0].revents != 0 && read(host->watch_fd, &count, sizeof(count)) < 0)
+        return false;
+    woken = fds[0].revents != 0;
+    if (woken && read(host->watch_fd, &count, sizeof(count)) < 0)
         tri_assert(errno == EAGAIN || errno == EINTR);
     if (reads && fds[1].revents != 0)
         control_receive(host, NULL);
+    return woken;
 }
 
 void watch_run(struct host *host)
@@ -144,6 +148,7 @@ void watch_run(struct host *host)
             last_active = now;
         active = now - last_active < LINGER_NS;
         pthread_mutex_unlock(&host->lock);
-        wait_until(host, due, now, active);
+        if (wait_until(host, due, now, active))
+            last_active = tri_clock_now_ns();
     }
 }
