@@ -261,16 +261,24 @@ static int failed(const struct broker *self, int exit_status)
     return exit_status;
 }
 
+/* Nobody is told anything more: what was acknowledged is durable, the rest is not known. */
+static int stopped_by_failure(const struct broker *self)
+{
+    if (self->error.status == TRI_STORE)
+        tri_log(TRI_LOG_ERROR, "store.failed", "why=%s", TRI_QUOTE(self->error.text));
+    return failed(self, BROKER_EXIT_INTERNAL);
+}
+
 /* Serve, say goodbye. */
 static int run(struct broker *self)
 {
     const char *why = NULL;
 
     if (serve(self, &why) != TRI_OK)
-        return failed(self, BROKER_EXIT_INTERNAL);
+        return stopped_by_failure(self);
     tri_log(TRI_LOG_INFO, "broker.stopping", "why=%s", TRI_QUOTE(why));
     if (say_goodbye(self) != TRI_OK)
-        return failed(self, BROKER_EXIT_INTERNAL);
+        return stopped_by_failure(self);
     return BROKER_EXIT_OK;
 }
 

@@ -15,7 +15,11 @@ void performer_init(struct performer *self,
                     struct gauges *gauges)
 {
     *self = (struct performer){
-        .router = router, .store = store, .gauges = gauges, .has_stirred = true
+        .router = router,
+        .store = store,
+        .gauges = gauges,
+        .room_told = UINT64_MAX,
+        .has_stirred = true,
     };
     outbox_init(&self->outbox);
     deferred_init(&self->deferred);
@@ -201,6 +205,17 @@ static void perform_acknowledgement(struct performer *self, const struct effect 
     queue(self, effect);
 }
 
+/* A store that is full may stay so. What only informs does not wait for it, once something of this
+ * life is durable: the epoch is in the first commit. */
+static bool must_wait(const struct performer *self, const struct effect *effect)
+{
+    const struct store_operations *store = self->store->operations;
+
+    if (!effect->send.waits || !effect->send.informs)
+        return effect->send.waits;
+    return !store->stats(self->store).is_full || store->durable(self->store) == 0;
+}
+
 static enum tri_status perform_send(struct performer *self,
                                     const struct effect *effect,
                                     bool waits,
@@ -285,7 +300,7 @@ enum tri_status performer_apply(struct performer *self,
             self->store->operations->fetch(self->store, effect->get);
             break;
         case EFFECT_SEND:
-            waits = waits || effect->send.waits;
+            waits = waits || must_wait(self, effect);
             status = perform_send(self, effect, waits, error);
             break;
         case EFFECT_TRACE:
@@ -346,10 +361,19 @@ tri_time performer_deadline(const struct performer *self)
     return deferred_deadline(&self->deferred);
 }
 
+/* A sixteenth is left out: what the engine puts in it counts by itself. */
+static bool room_has_changed(const struct performer *self, uint64_t room)
+{
+    uint64_t told = self->room_told;
+
+    return (room > told ? room - told : told - room) > told / 16;
+}
+
 bool performer_take_event(struct performer *self, struct event *event)
 {
     struct store_key key;
     enum tri_status status;
+    uint64_t room;
 
     if (self->store->operations->fetched(self->store, &key, &status)) {
         *event = (struct event){
@@ -362,6 +386,12 @@ bool performer_take_event(struct performer *self, struct event *event)
     }
     if (self->lost_count > 0) {
         *event = (struct event){ .type = EVENT_PEER_LOST, .peer = self->lost[--self->lost_count] };
+        return true;
+    }
+    room = self->store->operations->room(self->store);
+    if (room_has_changed(self, room)) {
+        self->room_told = room;
+        *event = (struct event){ .type = EVENT_ROOM, .room_bytes = room };
         return true;
     }
     return false;

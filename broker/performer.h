@@ -35,8 +35,9 @@ struct performer {
     struct peer_id *lost; /* to be reported */
     size_t lost_count;
     size_t lost_capacity;
-    uint64_t ticket; /* of the last commit */
-    bool is_dirty;   /* rows were written since */
+    uint64_t room_told; /* of the store, to the engine */
+    uint64_t ticket;    /* of the last commit */
+    bool is_dirty;      /* rows were written since */
     uint64_t sent;
     bool has_stirred;   /* the router was used: its descriptor may have lost a signal */
     uint64_t overflows; /* peers that did not read what they asked for */
@@ -64,7 +65,8 @@ void performer_flush(struct performer *self, tri_time now);
 /* When there will be something deferred to flush. */
 tri_time performer_deadline(const struct performer *self);
 
-/* Take the next event that performing has caused: PEER_LOST, LOADED or LOAD_FAILED, without time.
+/* Take the next event that performing has caused: PEER_LOST, LOADED, LOAD_FAILED or, when the room
+ * of the store is no longer about what was said last, ROOM; without time.
  * A payload that was loaded can be sent until the next call. False: none. */
 bool performer_take_event(struct performer *self, struct event *event);
 

@@ -87,7 +87,13 @@ static enum tri_status open_store(struct broker *self)
     store_sqlite_options_init(&options);
     options.file = self->store_file;
     options.cache_bytes = self->options->cache_bytes;
-    return store_sqlite_open(&options, &self->store, &self->error);
+    status = store_sqlite_open(&options, &self->store, &self->error);
+    if (status == TRI_OK)
+        tri_log(TRI_LOG_INFO, "store.opened", "file=%s bytes=%llu room=%llu",
+                TRI_QUOTE(self->store_file),
+                (unsigned long long)self->store->operations->stats(self->store).disk_bytes,
+                (unsigned long long)self->store->operations->room(self->store));
+    return status;
 }
 
 /* The engine does not believe what the store has. */
@@ -153,6 +159,8 @@ static enum tri_status open_engine(struct broker *self)
      * wall clock in seconds tells the runs apart. */
     options.epoch = is_stored ? 1 : tri_clock_wall_ms() / 1000;
     options.payloads_stored = is_stored;
+    if (is_stored)
+        options.limits.memory_bytes_max = UINT64_MAX; /* its disk says how much */
     options.software = "trireme/" TRI_SOFTWARE_VERSION;
     self->engine = engine_new(&options);
     gauges_init(&self->gauges, &self->options->peer, random[3]);

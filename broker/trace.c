@@ -17,6 +17,7 @@ static const struct {
     { "batch.retried", TRI_LOG_INFO },  { "batch.forgotten", TRI_LOG_INFO },
     { "task.died", TRI_LOG_WARN },      { "lease.lost", TRI_LOG_WARN },
     { "chunk.dropped", TRI_LOG_WARN },  { "store.unreadable", TRI_LOG_ERROR },
+    { "store.full", TRI_LOG_WARN },     { "store.room", TRI_LOG_INFO },
 };
 
 static enum tri_log_level level_of(const char *event)

@@ -75,7 +75,7 @@ void on_list(struct engine *engine, struct session *session, const struct tri_ms
     message.listed.request = list->request;
     message.listed.more = tri_rangeset_next(numbers, at, &next);
     message.listed.batches = tri_list_of(&engine->scratch, count);
-    out_send(engine, session, &message, true);
+    out_inform(engine, session, &message);
 }
 
 static void encode_entry(const struct entry *entry, struct tri_buffer *out)
@@ -133,7 +133,7 @@ void on_show(struct engine *engine, struct session *session, const struct tri_ms
     message.shown.spec = (struct tri_bytes){ batch->spec, batch->spec_size };
     message.shown.entries = tri_list_of(&engine->scratch, count);
     message.shown.more = more;
-    out_send(engine, session, &message, true);
+    out_inform(engine, session, &message);
     tri_buffer_deinit(&info);
 }
 
@@ -194,7 +194,7 @@ void on_workers(struct engine *engine,
     }
     message.workers_info.request = workers->request;
     message.workers_info.workers = tri_list_of(&engine->scratch, count);
-    out_send(engine, session, &message, true);
+    out_inform(engine, session, &message);
 }
 
 /* ---- PROGRESS ------------------------------------------------------------------------------- */

@@ -98,6 +98,8 @@ static bool has_room(struct engine *engine,
 {
     const struct stock *stock = batch->stock;
 
+    if (credit_refuse_append(engine, session, batch, append->request))
+        return false;
     if (bytes <= stock->credit_bytes - stock->appended_bytes)
         return true;
     if (bytes > engine->options.limits.batch_bytes_max)
@@ -122,7 +124,7 @@ static void take_chunk(struct engine *engine,
     struct chunk chunk = {
         .first = batch->count,
         .count = items->count,
-        .bytes = frame.size,
+        .bytes = (uint32_t)frame.size,
         .hash = XXH3_64bits(items->blob, items->blob_bytes),
     };
 

@@ -3,6 +3,13 @@
 /* Less append credit than this at a time is not worth a message. */
 #define APPEND_GRANT_BYTES_MIN (UINT64_C(64) << 10)
 
+/* A store with less room than this is full, until it has more than that. */
+#define ROOM_BYTES_MIN APPEND_GRANT_BYTES_MIN
+#define ROOM_BYTES_AGAIN (4 * ROOM_BYTES_MIN)
+
+/* When to ask a full store again. */
+#define NO_SPACE_RETRY_MS 1000
+
 /* Batches that are looked at when memory comes free, and of these in one step. The others have
  * their turn when more comes free, or a heartbeat later. */
 #define STARVED_ROUND_MAX 64
@@ -24,9 +31,22 @@ uint64_t memory_free(const struct engine *engine)
 {
     const struct memory *memory = &engine->memory;
 
-    return minus(engine->options.limits.memory_bytes_max, memory->chunk_bytes + memory->row_bytes
-                                                              + memory->granted_bytes
-                                                              + memory->reserved_bytes);
+    return minus(memory->bytes_max, memory->chunk_bytes + memory->row_bytes
+                                        + memory->granted_bytes + memory->reserved_bytes);
+}
+
+void on_room(struct engine *engine, const struct event *event)
+{
+    struct memory *memory = &engine->memory;
+    uint64_t kept = memory->chunk_bytes + memory->row_bytes;
+    bool is_full = event->room_bytes < (memory->is_full ? ROOM_BYTES_AGAIN : ROOM_BYTES_MIN);
+
+    memory->bytes_max = kept + least(event->room_bytes, UINT64_MAX - kept);
+    if (is_full != memory->is_full)
+        out_trace(&engine->out, "%s room=%llu", is_full ? "store.full" : "store.room",
+                  (unsigned long long)event->room_bytes);
+    memory->is_full = is_full;
+    memory_freed(engine);
 }
 
 void memory_freed(struct engine *engine)
@@ -76,21 +96,63 @@ tri_time memory_deadline(const struct engine *engine)
 /* Chunks and grants may take three quarters of the memory. */
 uint64_t credit_append_room(const struct engine *engine)
 {
-    uint64_t max = engine->options.limits.memory_bytes_max;
+    uint64_t max = engine->memory.bytes_max;
 
     return least(memory_free(engine),
                  minus(max - max / 4, engine->memory.chunk_bytes + engine->memory.granted_bytes));
 }
 
-/* A new batch starts with room for one item of any size, a busy one earns more. */
+/* A new batch starts with room for one item of any size, a busy one earns more. What is stored is
+ * bounded by the room of the store alone, and what is on its way by the limit. */
 static uint64_t append_wish(const struct engine *engine, const struct stock *stock)
 {
     const struct engine_limits *limits = &engine->options.limits;
     uint64_t unused = stock->credit_bytes - stock->appended_bytes;
     uint64_t start = limits->item_bytes_max + APPEND_GRANT_BYTES_MIN;
     uint64_t target = stock->appended_bytes * 2 > start ? stock->appended_bytes * 2 : start;
+    uint64_t queued = engine->options.payloads_stored ? 0 : stock->live_bytes;
 
-    return least(minus(limits->batch_bytes_max, stock->live_bytes + unused), minus(target, unused));
+    return least(minus(limits->batch_bytes_max, queued + unused), minus(target, unused));
+}
+
+/* What may be promised to one batch: where little is left, half of it is for others. */
+static uint64_t grant_max(const struct engine *engine)
+{
+    uint64_t room = credit_append_room(engine);
+
+    return room / 2 < APPEND_GRANT_BYTES_MIN ? room : room / 2;
+}
+
+/* Its client hears why it has to wait, once. */
+static void let_feeder_wait(struct engine *engine, struct batch *batch)
+{
+    if (!engine->options.payloads_stored || batch->stock->told_to_wait || batch->feeder == NULL)
+        return;
+    batch->stock->told_to_wait = true;
+    out_no_space(engine, batch->feeder, 0, NO_SPACE_RETRY_MS,
+                 "the disk of its store is full: batch %llu waits for room",
+                 (unsigned long long)batch->number);
+}
+
+bool credit_refuse_new(struct engine *engine, struct session *session, uint64_t request)
+{
+    if (!engine->memory.is_full)
+        return false;
+    out_no_space(engine, session, request, NO_SPACE_RETRY_MS,
+                 "the disk of the broker's store is full");
+    return true;
+}
+
+bool credit_refuse_append(struct engine *engine,
+                          struct session *session,
+                          struct batch *batch,
+                          uint64_t request)
+{
+    if (!credit_refuse_new(engine, session, request))
+        return false;
+    let_feeder_wait(engine, batch);
+    credit_starve(engine, batch);
+    return true;
 }
 
 void credit_append(struct engine *engine, struct batch *batch)
@@ -103,14 +165,19 @@ void credit_append(struct engine *engine, struct batch *batch)
         return;
     if (credit_append_room(engine) < wish)
         stock_reclaim(engine, wish);
-    grant = least(wish, credit_append_room(engine));
+    grant = least(wish, grant_max(engine));
     if (grant < wish && grant < APPEND_GRANT_BYTES_MIN) {
         credit_starve(engine, batch);
+        if (stock->credit_bytes - stock->appended_bytes < APPEND_GRANT_BYTES_MIN)
+            let_feeder_wait(engine, batch);
         return;
     }
+    stock->told_to_wait = false;
     stock->credit_bytes += grant;
     engine->memory.granted_bytes += grant;
     batch_touch(engine, batch);
+    if (grant < wish)
+        credit_starve(engine, batch);
 }
 
 static uint64_t append_step(const struct engine *engine)

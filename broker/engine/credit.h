@@ -1,5 +1,7 @@
 /* credit.h - room: for items in the broker, for results in the broker and at the client.
  *
+ * Memory here is where payloads are kept: limits.memory_bytes_max of it or, once ROOM has come, what
+ * is kept then and the room that the store still has.
  * APPEND credit: the bytes that a client may have sent in all. It is promised memory: what has been
  * granted and not used counts as taken. Items take at most three quarters of the memory, so that
  * results always find room.
@@ -16,9 +18,13 @@
 struct engine;
 struct batch;
 struct lease;
+struct event;
+struct session;
 
-/* Bytes of payload that are kept or promised (limits.memory_bytes_max). */
+/* Bytes of payload that are kept or promised. */
 struct memory {
+    uint64_t bytes_max;
+    bool is_full; /* of the store: no room for anything new, whatever was promised */
     uint64_t chunk_bytes;
     uint64_t row_bytes;
     uint64_t granted_bytes;  /* append credit given and not used */
@@ -26,6 +32,9 @@ struct memory {
 };
 
 uint64_t memory_free(const struct engine *engine);
+
+/* The store says how much room it has. */
+void on_room(struct engine *engine, const struct event *event);
 
 /* Something was freed: who waits for memory is looked at before the step ends. */
 void memory_freed(struct engine *engine);
@@ -45,8 +54,16 @@ void memory_serve(struct engine *engine);
 /* Bytes that may still be promised for items. */
 uint64_t credit_append_room(const struct engine *engine);
 
-/* Grow the append credit of an open batch as far as limits and memory allow. */
+/* Grow the append credit of an open batch as far as limits and memory allow. Its client is told
+ * when it has to wait for room in the store. */
 void credit_append(struct engine *engine, struct batch *batch);
+
+/* Say NO_SPACE to whoever wants something new of a store that is full. False: it is not. */
+bool credit_refuse_new(struct engine *engine, struct session *session, uint64_t request);
+bool credit_refuse_append(struct engine *engine,
+                          struct session *session,
+                          struct batch *batch,
+                          uint64_t request);
 
 /* True when the client has been told of so little credit that it may be waiting for more. */
 bool credit_append_is_short(const struct engine *engine, const struct batch *batch);

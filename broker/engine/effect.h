@@ -65,6 +65,7 @@ struct effect {
             const struct attachment *attachments;
             size_t attachment_count;
             bool waits;
+            bool informs; /* waits, but promises nothing: it may leave while the store is full */
             enum haste haste;
             uint64_t subject; /* HASTE_NONE */
         } send;

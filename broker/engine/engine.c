@@ -76,6 +76,7 @@ struct engine *engine_new(const struct engine_options *options)
 
     self->options = *options;
     snprintf(self->software, sizeof(self->software), "%s", options->software);
+    self->memory.bytes_max = options->limits.memory_bytes_max;
     tri_prng_init(&self->prng, options->seed);
     out_init(&self->out);
     tri_buffer_init(&self->scratch);
@@ -389,6 +390,9 @@ static void on_event(struct engine *self, const struct event *event)
         break;
     case EVENT_LOAD_FAILED:
         on_load_failed(self, event);
+        break;
+    case EVENT_ROOM:
+        on_room(self, event);
         break;
     case EVENT_TICK:
         on_tick(self);

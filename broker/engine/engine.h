@@ -33,8 +33,10 @@ struct engine_limits {
     uint64_t backoff_ms_max;     /* 30000 */
     uint64_t message_bytes_max;  /* 64 MiB: ZMQ_MAXMSGSIZE */
     uint64_t item_bytes_max;     /* 16 MiB */
-    uint64_t memory_bytes_max;   /* payload kept for all batches; APPEND credit ends here */
-    uint64_t batch_bytes_max;    /* payload not yet done of one batch: its APPEND credit */
+    uint64_t memory_bytes_max;   /* payload kept for all batches, until ROOM says what the store has:
+                                    APPEND credit ends here */
+    uint64_t batch_bytes_max;    /* payload of one batch, not yet done or, when it is stored, not yet
+                                    durable: its APPEND credit */
     uint64_t window_bytes_max;   /* of a client's window, what tasks are leased for at most */
     uint64_t batches_max;        /* 1 000 000 */
     uint64_t peers_max;          /* 20 000 */

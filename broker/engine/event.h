@@ -34,6 +34,7 @@ struct store_key {
     X(PEER_LOST, "a send to `peer` was refused: that connection is gone")                  \
     X(LOADED, "the payload of `key` is in the cache until the next step")                  \
     X(LOAD_FAILED, "the payload of `key` cannot be read")                                  \
+    X(ROOM, "the store has `room_bytes` left for what is new; until one comes: no end of it") \
     X(TICK, "engine_deadline() has come, or nothing happened for a while")                 \
     X(SHUTDOWN, "the broker stops: tell every peer")
 
@@ -52,6 +53,7 @@ struct event {
     const struct tri_bytes *frames;    /* MESSAGE: payload frames 1..n */
     size_t frame_count;
     struct store_key key; /* LOADED LOAD_FAILED */
+    uint64_t room_bytes;  /* ROOM */
     enum tri_status status;
     const char *text;
 };

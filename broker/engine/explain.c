@@ -147,5 +147,5 @@ void on_explain(struct engine *engine,
     }
     message.explained.request = explain->request;
     message.explained.lines = tri_list_of(&engine->scratch, lines.count);
-    out_send(engine, session, &message, true);
+    out_inform(engine, session, &message);
 }

@@ -48,7 +48,7 @@ static void welcome(struct engine *engine, struct session *session, struct tri_l
     message.welcome.message_bytes_max = limits->message_bytes_max;
     message.welcome.item_bytes_max = limits->item_bytes_max;
     message.welcome.dropped = dropped;
-    out_send(engine, session, &message, true);
+    out_inform(engine, session, &message);
 }
 
 /* ---- leases of a worker that comes back ----------------------------------------------------- */

@@ -164,6 +164,12 @@ bool out_send(struct engine *engine,
     return true;
 }
 
+void out_inform(struct engine *engine, struct session *session, const struct tri_message *message)
+{
+    if (out_send(engine, session, message, true))
+        engine->out.effects[engine->out.count - 1].send.informs = true;
+}
+
 void out_acknowledge(struct engine *engine,
                      struct session *session,
                      const struct tri_message *message,
@@ -245,6 +251,27 @@ void out_busy(struct engine *engine,
     message.error.retry_after_ms = retry_after_ms;
     message.error.text = tri_bytes_of(text);
     out_send(engine, session, &message, true);
+}
+
+void out_no_space(struct engine *engine,
+                  struct session *session,
+                  uint64_t request,
+                  uint64_t retry_after_ms,
+                  const char *format,
+                  ...)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
+    char text[sizeof(((struct tri_error *)0)->text)];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    message.error.request = request;
+    message.error.status = TRI_NO_SPACE;
+    message.error.retry_after_ms = retry_after_ms;
+    message.error.text = tri_bytes_of(text);
+    out_inform(engine, session, &message);
 }
 
 void out_done(struct engine *engine, struct session *session, uint64_t request, uint64_t count)

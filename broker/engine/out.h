@@ -43,6 +43,11 @@ bool out_send(struct engine *engine,
               const struct tri_message *message,
               bool waits);
 
+/* Tell what nobody relies on: it waits like any other, but not for a store that is full. */
+void out_inform(struct engine *engine,
+                struct session *session,
+                const struct tri_message *message);
+
 /* Acknowledge, after the newest PUT is durable; stands for what was said of `subject` before. */
 void out_acknowledge(struct engine *engine,
                      struct session *session,
@@ -77,6 +82,12 @@ void out_busy(struct engine *engine,
               uint64_t request,
               uint64_t retry_after_ms,
               const char *text);
+void out_no_space(struct engine *engine,
+                  struct session *session,
+                  uint64_t request,
+                  uint64_t retry_after_ms,
+                  const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
 
 /* DONE for a request. */
 void out_done(struct engine *engine, struct session *session, uint64_t request, uint64_t count);

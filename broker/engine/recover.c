@@ -189,7 +189,8 @@ static struct batch *batch_of(const struct engine *engine,
 
 static const char *chunk_fault(const struct batch *batch,
                                uint64_t first,
-                               const struct stored_chunk *stored)
+                               const struct stored_chunk *stored,
+                               uint64_t payload_bytes)
 {
     const struct stock *stock = batch->stock;
     const struct chunk *last = NULL;
@@ -202,6 +203,8 @@ static const char *chunk_fault(const struct batch *batch,
         return "it overlaps the one before";
     if (first + stored->count > batch->count && batch->sealed)
         return "it does not follow on";
+    if (payload_bytes > CHUNK_BYTES_MAX)
+        return "it is too large";
     return NULL;
 }
 
@@ -222,11 +225,14 @@ static enum tri_status recover_chunk(struct engine *engine,
     status = stored_open_chunk(head, &stored, error);
     if (status != TRI_OK)
         return status;
-    fault = chunk_fault(batch, key.key, &stored);
+    fault = chunk_fault(batch, key.key, &stored, payload_bytes);
     if (fault != NULL)
         return tri_fail(error, TRI_STORE, "%s", fault);
     chunk = (struct chunk){
-        .first = key.key, .count = stored.count, .bytes = payload_bytes, .hash = stored.hash
+        .first = key.key,
+        .count = (uint32_t)stored.count,
+        .bytes = (uint32_t)payload_bytes,
+        .hash = stored.hash,
     };
     stock_add(engine, batch, &chunk);
     engine->recovery->counts.chunks++;

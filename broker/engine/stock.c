@@ -187,7 +187,7 @@ static void settle(struct engine *engine, struct chunk *chunk)
     }
 }
 
-static void end_in_chunk(struct engine *engine, struct chunk *chunk, uint64_t count, bool dead)
+static void end_in_chunk(struct engine *engine, struct chunk *chunk, uint32_t count, bool dead)
 {
     if (dead)
         chunk->dead += count;
@@ -197,7 +197,7 @@ static void end_in_chunk(struct engine *engine, struct chunk *chunk, uint64_t co
 }
 
 /* Visit the part of each chunk that a range covers. */
-typedef void part_fn(struct engine *engine, struct chunk *chunk, uint64_t count, bool dead);
+typedef void part_fn(struct engine *engine, struct chunk *chunk, uint32_t count, bool dead);
 
 static void each_part(
     struct engine *engine, struct stock *stock, struct tri_range range, part_fn *visit, bool dead)
@@ -207,7 +207,7 @@ static void each_part(
         uint64_t inside = chunk->first + chunk->count - range.first;
         uint64_t count = range.count < inside ? range.count : inside;
 
-        visit(engine, chunk, count, dead);
+        visit(engine, chunk, (uint32_t)count, dead);
         range.first += count;
         range.count -= count;
     }
@@ -266,7 +266,7 @@ bool stock_has(const struct stock *self, const struct tri_rangeset *tasks)
     return true;
 }
 
-static void revive_in_chunk(struct engine *engine, struct chunk *chunk, uint64_t count, bool dead)
+static void revive_in_chunk(struct engine *engine, struct chunk *chunk, uint32_t count, bool dead)
 {
     (void)dead;
     chunk->dead -= count;

@@ -19,17 +19,20 @@ struct engine;
 struct batch;
 struct session;
 
+/* There may be very many. */
 struct chunk {
     struct batch *batch;
     uint64_t first;
-    uint64_t count;
-    uint64_t bytes; /* of the frame */
-    uint64_t hash;  /* of its items: the same chunk again is no conflict */
-    uint64_t left;  /* tasks that are not done or cancelled */
-    uint64_t dead;  /* of these, dead */
-    bool dropped;
+    uint64_t hash;               /* of its items: the same chunk again is no conflict */
     struct tri_dlist_node spent; /* engine->spent_chunks */
+    uint32_t count;
+    uint32_t left;       /* tasks that are not done or cancelled */
+    uint32_t dead;       /* of these, dead */
+    uint32_t bytes : 31; /* of the frame, of which there are at most CHUNK_BYTES_MAX */
+    uint32_t dropped : 1;
 };
+
+#define CHUNK_BYTES_MAX (UINT64_C(1) << 30)
 
 struct stock {
     struct chunk **chunks; /* in order, without gaps, until the batch is sealed */
@@ -40,6 +43,7 @@ struct stock {
     uint64_t appended_bytes;
     uint64_t credit_bytes; /* append_bytes_max */
     uint64_t told_bytes;   /* as last sent */
+    bool told_to_wait;     /* for room in the store, since credit was last granted */
     XXH3_state_t *state;   /* while the batch is open */
     uint8_t hash[16];
 };

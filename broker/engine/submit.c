@@ -180,6 +180,7 @@ void on_submit(struct engine *engine, struct session *session, const struct tri_
         out_error(engine, session, submit->request, TRI_INVALID, "spec: %.400s", error.text);
         return;
     }
-    if (is_welcome(engine, session, submit, &spec))
+    if (is_welcome(engine, session, submit, &spec)
+        && !credit_refuse_new(engine, session, submit->request))
         begin(engine, session, submit, &spec);
 }

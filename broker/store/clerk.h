@@ -48,6 +48,7 @@ struct clerk {
     bool is_running;
     int event_fd;
     uint64_t care_ms;  /* its own: idle for this long, it cares for the file; NEVER: no need */
+    bool has_worked;   /* its own: since it last cared */
     struct writes job; /* its own: being written */
     pthread_mutex_t lock;
     pthread_cond_t wake;

@@ -2,14 +2,17 @@
 #include "broker/store/clerk.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Nothing to do for this long: time for upkeep. */
 #define IDLE_MS 200
 
-/* A disk without room for the reserve is looked at this often. */
-#define RESERVE_MS 1000
+/* A disk without room for the reserve, or with little room at all, is looked at this often: others
+ * fill it and clear it. */
+#define LOOK_MS 1000
+#define ROOM_BYTES_LITTLE (UINT64_C(1) << 30)
 #define NEVER UINT64_MAX
 
 /* Loads between two transactions, at most: both have somebody who waits. */
@@ -288,7 +291,6 @@ static enum tri_status write_sealed(struct clerk *self, struct tri_error *error)
     publish(self, TRI_OK, NULL);
     writes_clear(&self->job);
     self->job.ticket = 0;
-    self->care_ms = IDLE_MS;
     return log_is_long(self) ? fold(self, error) : TRI_OK;
 }
 
@@ -301,22 +303,25 @@ static bool has_much_free(const struct clerk *self)
     return stats.free_bytes >= FREE_BYTES_MIN && stats.free_bytes >= stats.file_bytes / FREE_PART;
 }
 
-/* Tell only what the caller may wait for. */
-static void publish_room(struct clerk *self)
+/* Tell what the caller may wait for: it counts what it writes, but not what others do to the disk.
+ * Returns the room. */
+static uint64_t publish_room(struct clerk *self)
 {
     struct clerk_news seen = { 0 };
 
     clerk_examine(self, &seen);
     pthread_mutex_lock(&self->lock);
     self->news.disk_bytes = seen.disk_bytes;
-    if ((self->news.room_bytes == 0) != (seen.room_bytes == 0))
+    if (seen.room_bytes != self->news.room_bytes)
         tell(self);
     self->news.room_bytes = seen.room_bytes;
     pthread_mutex_unlock(&self->lock);
+    return seen.room_bytes;
 }
 
 /* One piece of what can be done while nothing else is. A disk without room for it is no failure:
- * it is done later. */
+ * it is done later. What the work took of memory lies between what is still used: the allocator
+ * keeps it until it is told that nobody needs it soon. */
 static enum tri_status care(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = database_look(self->database, error);
@@ -332,10 +337,14 @@ static enum tri_status care(struct clerk *self, struct tri_error *error)
     if (status != TRI_OK && status != TRI_NO_SPACE)
         return status;
     if (!reserve_take(&self->reserve) || database_stats(self->database).log_bytes > 0)
-        self->care_ms = RESERVE_MS;
+        self->care_ms = LOOK_MS;
+    if (publish_room(self) < ROOM_BYTES_LITTLE)
+        self->care_ms = LOOK_MS;
     if (has_shrunk)
         self->care_ms = 0;
-    publish_room(self);
+    else if (self->has_worked)
+        malloc_trim(0);
+    self->has_worked = has_shrunk;
     return TRI_OK;
 }
 
@@ -369,6 +378,8 @@ static enum tri_status do_work(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = load_some(self, error);
 
+    self->care_ms = IDLE_MS;
+    self->has_worked = true;
     if (status != TRI_OK || self->job.ticket == 0)
         return status;
     return write_sealed(self, error);

@@ -103,6 +103,7 @@ static void make_private(const char *file)
 
 enum tri_status database_open(const char *file,
                               const char *vfs,
+                              uint64_t pages_bytes,
                               struct database **self,
                               struct tri_error *error)
 {
@@ -112,6 +113,7 @@ enum tri_status database_open(const char *file,
     if (status != TRI_OK)
         return status;
     *self = tri_alloc(1, sizeof(**self));
+    (*self)->pages_bytes = pages_bytes;
     (*self)->file = strdup(file);
     if ((*self)->file == NULL)
         tri_out_of_memory();

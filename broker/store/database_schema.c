@@ -9,9 +9,6 @@
 #define TEXT(number) #number
 #define NUMBER(number) TEXT(number)
 
-/* Pages that SQLite keeps, at most: the inner pages of both tables and what one commit writes. */
-#define CACHE_KIB 2048
-
 const char *const database_statements[STATEMENT_COUNT] = {
 #define X(name, sql) [STATEMENT_##name] = (sql),
     STATEMENT_MAP(X)
@@ -172,7 +169,6 @@ static const char *const before[] = {
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
     "PRAGMA temp_store = MEMORY",
-    ("PRAGMA cache_size = -" NUMBER(CACHE_KIB)),
 };
 
 /* Page size and vacuum mode are fixed with the first table. */
@@ -217,6 +213,16 @@ static enum tri_status use_log(struct database *self, struct tri_error *error)
     return TRI_OK;
 }
 
+/* In kibibytes, of which SQLite makes pages once: it must know their size by then. */
+static enum tri_status bound_pages(struct database *self, struct tri_error *error)
+{
+    char sql[64];
+
+    snprintf(sql, sizeof(sql), "PRAGMA cache_size = -%llu",
+             (unsigned long long)(self->pages_bytes / 1024));
+    return execute(self, sql, error);
+}
+
 enum tri_status database_set_up(struct database *self, struct tri_error *error)
 {
     int64_t version = 0;
@@ -238,5 +244,7 @@ enum tri_status database_set_up(struct database *self, struct tri_error *error)
         status = migrate(self, version, error);
     if (status == TRI_OK)
         status = use_log(self, error);
+    if (status == TRI_OK)
+        status = bound_pages(self, error);
     return status;
 }

@@ -42,6 +42,7 @@ extern const char *const database_statements[STATEMENT_COUNT];
 
 struct database {
     char *file;
+    uint64_t pages_bytes;
     sqlite3 *sqlite;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     int64_t next_payload; /* id */

@@ -8,6 +8,11 @@
 /* So much under way keeps the disk busy while it syncs; more would only take memory. */
 #define BUSY_BYTES (UINT64_C(4) << 20)
 
+/* Pages of the file that are kept: the inner ones of both tables and what one commit writes. They
+ * are part of the cache, and leave most of a small one to payloads. */
+#define PAGES_BYTES_MAX (UINT64_C(2) << 20)
+#define PAGES_PART 4
+
 struct sqlite {
     struct store store;
     struct shelf shelf;
@@ -198,6 +203,13 @@ static void sqlite_close(struct store **store)
     *store = NULL;
 }
 
+static uint64_t pages_bytes(uint64_t cache_bytes)
+{
+    uint64_t part = cache_bytes / PAGES_PART;
+
+    return part < PAGES_BYTES_MAX ? part : PAGES_BYTES_MAX;
+}
+
 static const struct store_operations operations = {
     .name = "sqlite",
     .scan = sqlite_scan,
@@ -232,14 +244,15 @@ enum tri_status store_sqlite_open(const struct store_sqlite_options *options,
 {
     struct database *database;
     struct sqlite *self;
-    enum tri_status status = database_open(options->file, options->vfs, &database, error);
+    uint64_t pages = pages_bytes(options->cache_bytes);
+    enum tri_status status = database_open(options->file, options->vfs, pages, &database, error);
 
     *store = NULL;
     if (status != TRI_OK)
         return status;
     self = tri_alloc(1, sizeof(*self));
     self->store.operations = &operations;
-    shelf_init(&self->shelf, options->cache_bytes);
+    shelf_init(&self->shelf, options->cache_bytes - pages);
     *store = &self->store;
     status = clerk_init(&self->clerk, database, options, error);
     if (status != TRI_OK)

@@ -64,6 +64,7 @@ int cli_fail(const struct tri_error *error)
     case TRI_VERSION:
         return CLI_UNREACHABLE;
     case TRI_TIMEOUT:
+    case TRI_NO_SPACE:
         return CLI_TIMED_OUT;
     case TRI_CANCELLED:
         return CLI_INTERRUPTED;

@@ -9,7 +9,7 @@
 
 bool tri_error_is_temporary(uint64_t status)
 {
-    return status == TRI_BUSY;
+    return status == TRI_BUSY || status == TRI_NO_SPACE;
 }
 
 enum tri_status tri_session_request(struct tri_session *self,

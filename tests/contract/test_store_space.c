@@ -230,6 +230,36 @@ START_TEST(forgetting_gives_room_again)
 }
 END_TEST
 
+/* Another process on the same disk. */
+static void others_take(uint64_t bytes)
+{
+    char path[128];
+    FILE *other;
+
+    snprintf(path, sizeof(path), "%s/other", directory);
+    other = fopen(path, "w");
+    ck_assert_ptr_nonnull(other);
+    for (uint64_t i = 0; i < bytes; i += 4096)
+        fprintf(other, "%4096d", 0);
+    fclose(other);
+}
+
+START_TEST(a_store_without_work_hears_of_others_who_fill_the_disk_and_clear_it)
+{
+    uint64_t before = store->operations->room(store);
+    char path[128];
+
+    ck_assert_int_eq(settle(write_chunk()), TRI_OK);
+    others_take(DISK_BYTES);
+    while (store->operations->room(store) > 0)
+        turn();
+    snprintf(path, sizeof(path), "%s/other", directory);
+    ck_assert_int_eq(unlink(path), 0);
+    while (store->operations->room(store) < before - MIB)
+        turn();
+}
+END_TEST
+
 /* What this process mounts is seen by nobody else and goes with it. */
 static bool may_mount(void)
 {
@@ -256,6 +286,7 @@ int main(void)
     tcase_add_test(tcase, results_go_into_the_reserve_and_a_larger_disk_is_gone_on_with);
     tcase_add_test(tcase, a_store_on_a_full_disk_is_opened_and_has_no_room);
     tcase_add_test(tcase, forgetting_gives_room_again);
+    tcase_add_test(tcase, a_store_without_work_hears_of_others_who_fill_the_disk_and_clear_it);
     status = unit_run("store_space", tcase);
     umount2(directory, MNT_DETACH);
     rmdir(directory);

@@ -182,6 +182,7 @@ static void apply_send(struct scenario *s,
     scenario_text(s, peer, &message, effect, sent->text, sizeof(sent->text));
     remember(s, peer->name, sent->text);
     sent->waits = effect->send.waits;
+    sent->informs = effect->send.informs;
     sent->haste = effect->send.haste;
     sent->taken = is_noise(s, peer, message.type);
 }

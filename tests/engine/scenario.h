@@ -41,6 +41,7 @@ struct sent {
     uint64_t order;
     char text[600];
     bool waits;
+    bool informs;
     enum haste haste;
     bool taken;
 };

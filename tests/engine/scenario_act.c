@@ -272,6 +272,16 @@ void client_forgets(struct scenario *s, const char *client, const char *batch)
     client_asks(s, client, &message);
 }
 
+/* ---- the store ------------------------------------------------------------------------------ */
+
+void store_has_room(struct scenario *s, uint64_t bytes)
+{
+    struct event event = { .type = EVENT_ROOM, .now = s->now, .room_bytes = bytes };
+
+    expect_nothing_else(s);
+    step(s, &event);
+}
+
 /* ---- workers -------------------------------------------------------------------------------- */
 
 struct held *lease_of(struct scenario *s, const char *worker, const char *batch, uint64_t index)

@@ -41,6 +41,10 @@ void client_retries(struct scenario *s, const char *client, const char *batch);
 void client_forgets(struct scenario *s, const char *client, const char *batch);
 void client_asks(struct scenario *s, const char *client, struct tri_message *message);
 
+/* ---- the store ---- */
+
+void store_has_room(struct scenario *s, uint64_t bytes);
+
 /* ---- workers: about tasks of leases that they have been given ---- */
 
 void worker_returns(

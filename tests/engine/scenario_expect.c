@@ -39,14 +39,22 @@ void expect(struct scenario *s, const char *name, const char *format, ...)
 
 void expect_waiting(struct scenario *s, const char *name, const char *format, ...)
 {
+    struct sent *sent;
     FORMATTED(text, format);
-    STORY_CHECK(expect_line(s, name, text)->waits, "%s does not wait", text);
+    sent = expect_line(s, name, text);
+    STORY_CHECK(sent->waits && !sent->informs, "%s does not wait", text);
 }
 
 void expect_prompt(struct scenario *s, const char *name, const char *format, ...)
 {
     FORMATTED(text, format);
     STORY_CHECK(!expect_line(s, name, text)->waits, "%s waits", text);
+}
+
+void expect_informing(struct scenario *s, const char *name, const char *format, ...)
+{
+    FORMATTED(text, format);
+    STORY_CHECK(expect_line(s, name, text)->informs, "%s waits even for a full store", text);
 }
 
 void expect_nothing_else(struct scenario *s)

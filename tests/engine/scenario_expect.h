@@ -11,8 +11,11 @@
 void expect(struct scenario *s, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* It waited for durability (or not). */
+/* It waited for durability, whatever the store does (or not at all). */
 void expect_waiting(struct scenario *s, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* It waits, but not for a store that is full. */
+void expect_informing(struct scenario *s, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void expect_prompt(struct scenario *s, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

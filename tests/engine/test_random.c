@@ -445,6 +445,8 @@ static void world_acts(struct chaos *c)
         peer_lost(&c->s, name);
     } else if (chance(c, 40)) {
         peer_says_bye(&c->s, name);
+    } else {
+        store_has_room(&c->s, chance(c, 50) ? UINT64_MAX : pick(c, 100000));
     }
 }
 

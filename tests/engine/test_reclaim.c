@@ -20,7 +20,7 @@ START_TEST(a_worker_that_comes_back_keeps_what_it_holds)
     expect(&s, "w1", "LEASE b1 0+4");
     broker_restarts(&s);
     peer_returns(&s, "w1");
-    expect_waiting(&s, "w1", "WELCOME");
+    expect_informing(&s, "w1", "WELCOME");
     client_follows_again();
     expect(&s, "c1", "ATTACHED b1 4 running");
     worker_returns(&s, "w1", "b1", 0, 4);

@@ -19,7 +19,7 @@ START_TEST(an_accepted_batch_is_there_after_a_restart)
     expect(&s, "c1", "ACCEPTED b1 10 absent");
     broker_restarts(&s);
     peer_returns(&s, "c1");
-    expect_waiting(&s, "c1", "WELCOME");
+    expect_informing(&s, "c1", "WELCOME");
     client_asks(&s, "c1", &list);
     expect(&s, "c1", "LISTED b1:running");
 }

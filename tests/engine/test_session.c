@@ -54,7 +54,7 @@ START_TEST(a_hello_without_a_common_version_is_answered_error_version)
     expect(&s, "x", "ERROR VERSION");
     message = hello_of_version(0, 1, &instance);
     client_asks(&s, "x", &message);
-    expect_waiting(&s, "x", "WELCOME");
+    expect_informing(&s, "x", "WELCOME");
 }
 END_TEST
 

@@ -9,6 +9,7 @@ struct slow {
     struct store *memory;
     uint64_t ticket;
     uint64_t durable;
+    uint64_t room;
     bool is_broken;
 };
 
@@ -79,8 +80,7 @@ static enum tri_status slow_turn(struct store *self, struct tri_error *error)
 
 static uint64_t slow_room(const struct store *self)
 {
-    (void)self;
-    return UINT64_MAX;
+    return of(self)->room;
 }
 
 static bool slow_is_busy(const struct store *self)
@@ -106,8 +106,10 @@ static uint64_t slow_durable(const struct store *self)
 static struct store_stats slow_stats(const struct store *self)
 {
     struct store *memory = of(self)->memory;
+    struct store_stats stats = memory->operations->stats(memory);
 
-    return memory->operations->stats(memory);
+    stats.is_full = of(self)->room == 0;
+    return stats;
 }
 
 static void slow_close(struct store **self)
@@ -143,12 +145,18 @@ struct store *slow_store_new(void)
 
     self->store.operations = &operations;
     self->memory = store_memory_new();
+    self->room = UINT64_MAX;
     return &self->store;
 }
 
 void slow_store_durable(struct store *self, uint64_t ticket)
 {
     of(self)->durable = ticket;
+}
+
+void slow_store_room(struct store *self, uint64_t bytes)
+{
+    of(self)->room = bytes;
 }
 
 void slow_store_break(struct store *self)

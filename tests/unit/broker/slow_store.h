@@ -10,6 +10,9 @@ struct store *slow_store_new(void);
 /* Commits up to `ticket` are durable. */
 void slow_store_durable(struct store *self, uint64_t ticket);
 
+/* The disk says so much room; without any nothing becomes durable. */
+void slow_store_room(struct store *self, uint64_t bytes);
+
 /* The next commit fails. */
 void slow_store_break(struct store *self);
 

@@ -66,6 +66,14 @@ static struct effect send_of(const char *text, bool waits)
     };
 }
 
+static struct effect information_of(const char *text)
+{
+    struct effect effect = send_of(text, true);
+
+    effect.send.informs = true;
+    return effect;
+}
+
 static struct effect acknowledgement_of(const char *text, uint64_t subject)
 {
     struct effect effect = send_of(text, true);
@@ -266,6 +274,53 @@ START_TEST(a_get_is_answered_by_an_event)
 }
 END_TEST
 
+START_TEST(a_store_that_is_full_is_not_waited_for_by_what_only_informs)
+{
+    struct effect first[] = { put_of(0, "row"), information_of("welcome") };
+    struct effect second[] = { put_of(1, "row"), send_of("accepted", true) };
+    struct effect third[] = { information_of("listed") };
+
+    slow_store_room(store, 0);
+    apply(first, 2);
+    settle();
+    expect_nothing(); /* the first commit has the epoch */
+    slow_store_durable(store, 1);
+    performer_flush(&performer, 0);
+    expect("welcome");
+    apply(second, 2);
+    settle();
+    apply(third, 1);
+    expect("listed");
+    expect_nothing();
+    slow_store_room(store, 1);
+    apply(third, 1);
+    expect_nothing();
+    slow_store_durable(store, 2);
+    performer_flush(&performer, 0);
+    expect("accepted");
+    expect("listed");
+}
+END_TEST
+
+START_TEST(room_that_has_changed_by_much_is_told)
+{
+    static const uint64_t rooms[] = { 1600, 1550, 1499, 1550, 0, 1, UINT64_MAX };
+    static const bool are_told[] = { true, false, true, false, true, true, true };
+    struct event event;
+
+    ck_assert(!performer_take_event(&performer, &event));
+    for (size_t i = 0; i < TRI_COUNT_OF(rooms); i++) {
+        slow_store_room(store, rooms[i]);
+        ck_assert_int_eq(performer_take_event(&performer, &event), are_told[i]);
+        if (!are_told[i])
+            continue;
+        ck_assert_int_eq(event.type, EVENT_ROOM);
+        ck_assert_uint_eq(event.room_bytes, rooms[i]);
+    }
+    ck_assert(!performer_take_event(&performer, &event));
+}
+END_TEST
+
 START_TEST(a_failed_commit_says_why_and_nothing_leaves)
 {
     struct effect effects[] = { put_of(0, "row"), send_of("accepted", true) };
@@ -382,6 +437,8 @@ int main(void)
     tcase_add_test(tcase, a_peer_that_is_gone_becomes_an_event);
     tcase_add_test(tcase, a_peer_that_does_not_read_is_lost);
     tcase_add_test(tcase, a_get_is_answered_by_an_event);
+    tcase_add_test(tcase, a_store_that_is_full_is_not_waited_for_by_what_only_informs);
+    tcase_add_test(tcase, room_that_has_changed_by_much_is_told);
     tcase_add_test(tcase, a_failed_commit_says_why_and_nothing_leaves);
     tcase_add_test(tcase, an_acknowledgement_stays_behind_for_some_milliseconds);
     tcase_add_test(tcase, a_later_acknowledgement_takes_the_place_of_an_earlier_one_of_its_subject);
