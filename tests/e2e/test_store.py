@@ -91,14 +91,14 @@ class Store(unittest.TestCase):
         os.remove(self.file + "-reserve")  # it may be, and is large
 
     def submit_with_worker(self):
-        """A handler is known once a worker has offered it."""
+        """A handler is known once a worker has offered it. It is gone before it could run anything."""
         worker = Daemon("trireme-worker", "--broker", self.endpoint, "--name", "w", "--log-level",
                         "error")
         self.addCleanup(worker.close)
         wait_until(lambda: run("workers", "--broker", self.endpoint).stdout.count(b"\n") > 1,
                    "the worker joins")
-        self.submit()
         worker.end()
+        self.submit()
 
 
 class Place(Store):
