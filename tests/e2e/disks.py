@@ -1,5 +1,5 @@
-"""Disks with faults: one whose power can be cut, one that is full and grows, and the lie that makes
-a disk not sync. They need root."""
+"""Disks with faults: one whose power can be cut, one that others fill and that grows; and a store
+that is made not to sync. The disks need root."""
 
 import contextlib
 import fcntl
@@ -62,34 +62,63 @@ class Cuttable:
 
 
 class Growing:
-    """A small file system in memory that can be made larger while it is in use."""
+    """A small file system in memory that others fill, and that is made larger while it is in use."""
+
+    SIZE = 4 << 20
 
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="trireme-disk-")
-        self.folder, self.size = self.directory.name, 4
-        run("mount", "-t", "tmpfs", "-o", f"size={self.size}m", "tmpfs", self.folder)
+        self.folder, self.size = self.directory.name, self.SIZE
+        self.other = os.path.join(self.folder, "other")
+        run("mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.folder)
         return self
 
+    def resize(self, size):
+        run("mount", "-o", f"remount,size={size}", self.folder)
+        self.size = size
+
+    def fill(self, left):
+        """Another program takes all but `left` bytes."""
+        info = os.statvfs(self.folder)
+        free = info.f_bavail * info.f_frsize
+        with open(self.other, "wb") as f:
+            if free > left:
+                os.posix_fallocate(f.fileno(), 0, free - left)
+
     def grow(self):
-        self.size += 4
-        run("mount", "-o", f"remount,size={self.size}m", self.folder)
+        self.resize(self.size + self.SIZE)
+
+    def shrink(self):
+        """Back to the first size, or as far as what is in it lets us; the other file goes."""
+        os.unlink(self.other)
+        info = os.statvfs(self.folder)
+        used = (info.f_blocks - info.f_bavail) * info.f_frsize
+        self.resize(max(self.SIZE, used + self.SIZE // 2))
 
     def __exit__(self, *_):
         unmount(self.folder)
         self.directory.cleanup()
 
 
-NOSYNC = """
-int fsync(int fd) { (void)fd; return 0; }
-int fdatasync(int fd) { (void)fd; return 0; }
+LAZY = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+int sqlite3_exec(void *db, const char *sql, void *each, void *context, char **error)
+{
+    int (*real)(void *, const char *, void *, void *, char **) = dlsym(RTLD_NEXT, "sqlite3_exec");
+    if (strcmp(sql, "PRAGMA synchronous = FULL") == 0)
+        sql = "PRAGMA synchronous = NORMAL";
+    return real(db, sql, each, context, error);
+}
 """
 
 
 @contextlib.contextmanager
 def unsynced():
-    """The environment of a process whose syncs do nothing and say that they did."""
-    with tempfile.TemporaryDirectory(prefix="trireme-nosync-") as folder:
-        library = os.path.join(folder, "nosync.so")
+    """The environment of a broker whose store does not sync its commits (synchronous=NORMAL)."""
+    with tempfile.TemporaryDirectory(prefix="trireme-lazy-") as folder:
+        library = os.path.join(folder, "lazy.so")
         subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library],
-                       input=NOSYNC.encode(), check=True)
+                       input=LAZY.encode(), check=True)
         yield {"LD_PRELOAD": library}
