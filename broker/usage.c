@@ -46,7 +46,7 @@ const struct setting settings[] = {
 
     { "max-peers", "N", SETTING_NUMBER, MEMBER(limits.peers_max), 1, 1000000, true,
       "What one peer may use", "clients and workers with a session (%s)" },
-    { "max-message", "SIZE", SETTING_SIZE, MEMBER(limits.message_bytes_max), 64 * 1024, GIB, true,
+    { "max-message", "SIZE", SETTING_SIZE, MEMBER(limits.message_bytes_max), 4 * MIB, GIB, true,
       NULL, "of one frame; a larger one ends its connection (%s)" },
     { "max-item", "SIZE", SETTING_SIZE, MEMBER(limits.item_bytes_max), 1024, GIB, true, NULL,
       "of one argument (%s)" },

@@ -21,6 +21,7 @@ static void haul_init(struct haul *self, const char *reducer)
     if (reducer != NULL) {
         self->reducer = tri_reducer_new(reducer, NULL);
         tri_assert(self->reducer != NULL);
+        self->grows = !tri_reducer_is_bounded(self->reducer);
     }
 }
 
@@ -86,7 +87,7 @@ uint64_t box_forget(struct box *self)
     if (haul->reducer != NULL)
         tri_reducer_reset(haul->reducer);
     haul->value_runs.count = haul->folded.count = haul->entry_count = 0;
-    haul->scattered = haul->sampled = false;
+    haul->scattered = haul->sampled = haul->swollen = false;
     return count;
 }
 
@@ -165,9 +166,12 @@ enum tri_status box_fold(struct box *self,
 
     if (status == TRI_OK)
         status = tri_reducer_fold(self->haul.reducer, index, value, error);
-    if (status == TRI_OK)
-        host_runs_add(&self->haul.folded, index);
-    return status;
+    if (status != TRI_OK)
+        return status;
+    host_runs_add(&self->haul.folded, index);
+    self->haul.swollen =
+        self->haul.grows && tri_reducer_partial_bytes(self->haul.reducer) >= HOST_FLUSH_BYTES;
+    return TRI_OK;
 }
 
 static uint32_t microseconds(uint64_t ns)
@@ -208,7 +212,8 @@ void box_entry(struct box *self,
     if (value != NULL && value->type != TRI_NIL && check(value, NULL) == TRI_OK
         && fits(value, batch->output_bytes_max))
         tri_value_pack(&packed, value);
-    entry.value = tri_buffer_bytes(&packed);
+    if (packed.size <= TRI_OUTPUT_BYTES_LIMIT)
+        entry.value = tri_buffer_bytes(&packed);
     tri_record_encode(TRI_RECORD_ENTRY, &entry, &self->haul.entries);
     self->haul.entry_count++;
     self->haul.wall_ns += cost.wall_ns;

@@ -65,7 +65,7 @@ static inline enum tri_status box_keep(struct box *self,
 
     if (reducer == NULL)
         return box_keep_value(self, index, value, batch, error);
-    if (value->type != TRI_INT
+    if (value->type != TRI_INT || unlikely(self->haul.grows)
         || unlikely(tri_reducer_fold_int(reducer, index, value->integer) != TRI_OK))
         return box_fold(self, index, value, batch, error);
     host_runs_add(&self->haul.folded, index);
@@ -96,7 +96,7 @@ static inline bool box_is_full(const struct box *self)
 {
     return self->haul.values.blob.size >= HOST_FLUSH_BYTES
            || self->haul.value_runs.count >= HOST_FLUSH_RUNS
-           || self->haul.folded.count >= HOST_FLUSH_RUNS
+           || self->haul.folded.count >= HOST_FLUSH_RUNS || self->haul.swollen
            || self->haul.entries.size >= HOST_FLUSH_BYTES;
 }
 

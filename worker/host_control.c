@@ -76,7 +76,7 @@ static enum tri_status adopt_batch(struct batch *batch,
     if (status != TRI_OK)
         return status;
     batch->output_bytes_max =
-        spec->output_bytes_max != 0 ? spec->output_bytes_max : HOST_OUTPUT_BYTES_MAX;
+        spec->output_bytes_max != 0 ? spec->output_bytes_max : TRI_SPEC_OUTPUT_BYTES_MAX;
     batch->handler = find_handler(spec);
     if (batch->handler == NULL)
         return tri_fail(error, TRI_UNSUPPORTED, "no handler named %.*s here",

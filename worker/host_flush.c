@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define JOIN_BYTES 1048576u /* hauls are joined up to about this size */
+#define JOIN_BYTES 1048576u /* hauls are joined up to this size; one may be larger */
+#define RUN_BYTES 18        /* of a range, encoded, at most */
 #define RANGES_MAX 65536u   /* of one RELEASED */
 
 /* ---- out of the boxes ----------------------------------------------------------------------- */
@@ -195,6 +196,15 @@ static bool same_lease(const struct parcel *a, const struct parcel *b)
     return a->lease == b->lease && a->generation == b->generation;
 }
 
+/* How much of a message it will be. */
+static size_t haul_bytes(const struct haul *haul)
+{
+    size_t bytes = haul->values.blob.size + haul->values.offsets.size + haul->task_us.size
+                   + (haul->value_runs.count + haul->folded.count) * RUN_BYTES;
+
+    return haul->folded.count != 0 ? bytes + tri_reducer_partial_bytes(haul->reducer) : bytes;
+}
+
 void flush_send(struct host *host, struct tri_dlist_head *parcels)
 {
     struct tri_dlist_node *node = tri_dlist_first(parcels);
@@ -205,13 +215,12 @@ void flush_send(struct host *host, struct tri_dlist_head *parcels)
         size_t count = 0;
         size_t bytes = 0;
 
-        for (; node != NULL && count < JOIN_MAX && bytes < JOIN_BYTES;
-             node = tri_dlist_next(parcels, node)) {
+        for (; node != NULL && count < JOIN_MAX; node = tri_dlist_next(parcels, node)) {
             struct parcel *parcel = tri_container_of(node, struct parcel, node);
 
-            if (!same_lease(first, parcel))
+            bytes += haul_bytes(&parcel->haul);
+            if (!same_lease(first, parcel) || (count != 0 && bytes > JOIN_BYTES))
                 break;
-            bytes += parcel->haul.values.blob.size;
             hauls[count++] = &parcel->haul;
         }
         send_group(host, first, hauls, count);

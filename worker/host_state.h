@@ -31,15 +31,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define HOST_FLUSH_BYTES 65536u         /* a box this full leaves at once */
-#define HOST_FLUSH_RUNS 16384u          /* ... or one this scattered */
-#define HOST_FLUSH_NS 20000000u         /* nothing finished waits longer than this */
-#define HOST_PARTIAL_NS 60000000u       /* nothing folded waits longer than this */
-#define HOST_GRAB_NS 50000u             /* work that a rower takes at once */
-#define HOST_TIMED_NS 20000u            /* tasks longer than this are timed one by one */
-#define HOST_ABANDON_NS 500000000u      /* how long a task past its time may go on unremarked */
-#define HOST_OUTPUT_BYTES_MAX 16777216u /* of a task, when the spec does not say */
-#define HOST_ENVELOPE_BYTES 64u         /* what may stand around outputs in an array, beside them */
+#define HOST_FLUSH_BYTES 65536u    /* a box this full leaves at once */
+#define HOST_FLUSH_RUNS 16384u     /* ... or one this scattered */
+#define HOST_FLUSH_NS 20000000u    /* nothing finished waits longer than this */
+#define HOST_PARTIAL_NS 60000000u  /* nothing folded waits longer than this */
+#define HOST_GRAB_NS 50000u        /* work that a rower takes at once */
+#define HOST_TIMED_NS 20000u       /* tasks longer than this are timed one by one */
+#define HOST_ABANDON_NS 500000000u /* how long a task past its time may go on unremarked */
+#define HOST_ENVELOPE_BYTES 64u    /* what may stand around outputs in an array, beside them */
 
 /* ---- ranges in the order of completion ------------------------------------------------------- */
 
@@ -58,6 +57,8 @@ struct haul {
     bool scattered;                  /* value_runs do not ascend */
     struct tri_reducer *reducer;     /* NULL: values are kept, not folded */
     struct host_runs folded;
+    bool grows;                /* the reducer holds more with every task */
+    bool swollen;              /* and as much as may leave at once */
     struct tri_buffer entries; /* encoded tri_rec_entry */
     size_t entry_count;
     struct tri_buffer task_us; /* two u32 a value, as long as nothing is sampled */

@@ -32,6 +32,7 @@ static enum tri_status open_socket(struct shell *self,
     enum tri_status status;
 
     tri_socket_options_init(&options);
+    options.message_bytes_max = TRI_MESSAGE_BYTES_LIMIT;
     options.linger_ms = 1000;
     options.ipv6 = tri_endpoint_is_ipv6(endpoint);
     status = tri_socket_open(self->context, ZMQ_DEALER, &options, &self->socket, error);

@@ -1,6 +1,7 @@
 #include "client/cli/private.h"
 
 #include "common/clock.h"
+#include "common/net/socket.h"
 #include "common/types.h"
 
 #include <errno.h>
@@ -103,15 +104,29 @@ static bool wait_ready(struct private *self, int fd)
     return false;
 }
 
-static bool start_broker(struct private *self, int lifeline)
+/* A message carries twice the output that a task may have. */
+static bool start_broker(struct private *self, const struct cli *cli, int lifeline)
 {
     int ready[2];
     int fds[2];
     bool ok;
-    const char *argv[] = {
-        "trireme-broker", "--listen", self->endpoint, "--store", "memory",      "--name", "private",
-        "--private",      "3",        "--ready-fd",   "4",       "--log-level", "error",  NULL
-    };
+    const char *max_message = 2 * cli->output_bytes_max > TRI_MESSAGE_BYTES_MAX ? "128M" : "64M";
+    const char *argv[] = { "trireme-broker",
+                           "--listen",
+                           self->endpoint,
+                           "--store",
+                           "memory",
+                           "--name",
+                           "private",
+                           "--private",
+                           "3",
+                           "--ready-fd",
+                           "4",
+                           "--max-message",
+                           max_message,
+                           "--log-level",
+                           "error",
+                           NULL };
 
     if (!high_pipe(ready))
         return false;
@@ -161,7 +176,7 @@ bool private_open(struct private *self, const struct cli *cli)
         return false;
     }
     self->lifeline = ends[1];
-    if (start_broker(self, ends[0]) && start_worker(self, cli, ends[0])) {
+    if (start_broker(self, cli, ends[0]) && start_worker(self, cli, ends[0])) {
         close(ends[0]);
         return true;
     }

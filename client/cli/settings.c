@@ -1,6 +1,7 @@
 #include "client/cli/settings.h"
 
 #include "common/config.h"
+#include "common/proto/message.h"
 #include "common/types.h"
 
 #include <stdio.h>
@@ -122,6 +123,10 @@ bool settings_complete(struct cli *cli)
     }
     if (cli->width > 1000000) {
         cli_error("--width %llu: at most 1000000", (unsigned long long)cli->width);
+        return false;
+    }
+    if (cli->output_bytes_max > TRI_OUTPUT_BYTES_LIMIT) {
+        cli_error("--output-max %llu: at most 64M", (unsigned long long)cli->output_bytes_max);
         return false;
     }
     return read_output_word(cli)

@@ -48,6 +48,7 @@ static enum tri_status connect_to(struct tri_client *self, size_t number, struct
 
     tri_client_disconnect(self, 0);
     tri_socket_options_init(&options);
+    options.message_bytes_max = TRI_MESSAGE_BYTES_LIMIT;
     status = tri_socket_open(self->context, ZMQ_DEALER, &options, &self->socket, error);
     if (status != TRI_OK)
         return status;
@@ -162,7 +163,7 @@ static enum tri_status hand_over(struct tri_client *self, struct tri_error *erro
 /* Receive up to `count` messages. TRI_OK: at least one came. */
 static enum tri_status drain(struct tri_client *self, size_t count, struct tri_error *error)
 {
-    static const struct tri_parts_limits limits = { FRAMES_MAX, TRI_MESSAGE_BYTES_MAX * 2 };
+    static const struct tri_parts_limits limits = { FRAMES_MAX, TRI_MESSAGE_BYTES_LIMIT * 2 };
     enum tri_status status = TRI_EMPTY;
 
     self->stirred = true;

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#define OUTPUT_BYTES_MAX (UINT64_C(16) << 20)
 #define SPEC_BYTES_MAX 1048576u
 #define TEXT_BYTES_MAX 131072u
 
@@ -103,7 +102,8 @@ static enum tri_status set_numbers(const struct tri_batch_options *options,
         { "halt after failures", options->halt_fail_count, INT64_MAX, &spec->halt_fail_count },
         { "halt after percent", options->halt_fail_percent, 100, &spec->halt_fail_percent },
         { "priority", options->priority, 1000, &spec->priority },
-        { "output limit", options->output_bytes_max, INT64_MAX, &spec->output_bytes_max },
+        { "output limit", options->output_bytes_max, TRI_OUTPUT_BYTES_LIMIT,
+          &spec->output_bytes_max },
     };
     enum tri_status status = TRI_OK;
 
@@ -112,7 +112,7 @@ static enum tri_status set_numbers(const struct tri_batch_options *options,
         *numbers[i].field = numbers[i].number;
     }
     if (spec->output_bytes_max == 0)
-        spec->output_bytes_max = OUTPUT_BYTES_MAX;
+        spec->output_bytes_max = TRI_SPEC_OUTPUT_BYTES_MAX;
     return status;
 }
 

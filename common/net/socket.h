@@ -26,6 +26,10 @@ struct tri_socket_options {
 
 #define TRI_MESSAGE_BYTES_MAX (UINT64_C(64) << 20)
 
+/* The most that any broker may be told to take, and so what its peers must take from it: a broker
+ * passes on what it got. */
+#define TRI_MESSAGE_BYTES_LIMIT (UINT64_C(1) << 30)
+
 /* 64 MiB messages, 2 s of linger, no send limit, 256 messages unread in a connection, 10 s of
  * handshake, 30 s for a machine that is gone, reconnection after 50 ms to 2 s, IPv4. */
 void tri_socket_options_init(struct tri_socket_options *options);

@@ -255,7 +255,8 @@ static enum tri_status run_command(struct tri_task *task,
     keep_within(&ran, command.output_bytes_max);
     if (ran.truncated && (spec->flags & TRI_SPEC_TRUNCATE) == 0) {
         give(task, &ran, out);
-        return tri_task_fail(task, TRI_TOO_LARGE, "its output is over the cap (--output-max)");
+        return tri_task_fail(task, TRI_TOO_LARGE, "its output is over the cap of %llu bytes",
+                             (unsigned long long)command.output_bytes_max);
     }
     return give(task, &ran, out);
 }

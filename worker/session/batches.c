@@ -104,6 +104,28 @@ static void choose(struct session *self, struct batch *batch)
     chooser_choose(&batch->spec, flags, &unmeasured, &self->options.machine, &batch->choice);
 }
 
+/* A task's output goes to the broker in one message, with what its neighbours give meanwhile. */
+static struct tri_frame *spec_for_hosts(struct session *self, const struct batch *batch)
+{
+    struct tri_rec_spec spec = batch->spec;
+    uint64_t bytes_max = self->message_bytes_max / 2;
+    struct tri_buffer buffer = { 0 };
+    struct tri_frame *frame;
+
+    if (bytes_max == 0 || bytes_max > TRI_OUTPUT_BYTES_LIMIT)
+        bytes_max = TRI_OUTPUT_BYTES_LIMIT;
+    if (spec.output_bytes_max == 0)
+        spec.output_bytes_max = TRI_SPEC_OUTPUT_BYTES_MAX;
+    if (spec.output_bytes_max <= bytes_max || batch->choice.status != TRI_OK)
+        return tri_frame_ref(batch->spec_frame);
+    spec.output_bytes_max = bytes_max;
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &buffer);
+    tri_assert(!buffer.failed);
+    frame = tri_frame_copy(tri_buffer_bytes(&buffer));
+    tri_buffer_deinit(&buffer);
+    return frame;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static struct batch *batch_new(struct session *self, const struct tri_msg_batch *message)
@@ -155,6 +177,7 @@ void batches_on_batch(struct session *self, const struct tri_msg_batch *message)
                      (int)sizeof(batch->choice.reason) - 1, error.text);
         else
             choose(self, batch);
+        batch->host_spec = spec_for_hosts(self, batch);
         effects_trace(self, "batch.begun batch=%lu status=%s model=%s width=%lu why=\"%s\"",
                       (unsigned long)batch->number, tri_status_name(batch->choice.status),
                       tri_model_text(batch->choice.model), (unsigned long)batch->choice.width,
@@ -198,6 +221,7 @@ void batches_drop(struct session *self, struct batch *batch)
     timers_clear(self, &batch->timer);
     tri_map_remove(&self->batches, batch->number);
     effects_retire(self, batch->spec_frame);
+    effects_retire(self, batch->host_spec);
     free(batch);
 }
 

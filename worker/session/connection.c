@@ -180,9 +180,11 @@ void connection_on_bye(struct session *self, const struct tri_msg_bye *bye)
         connection_lost(self, "the broker stops");
 }
 
-/* Another cluster's leases mean nothing here: forget them, and say HELLO without them. */
-static bool is_another_cluster(struct session *self, const struct tri_msg_welcome *welcome)
+/* Another cluster's leases mean nothing here, and what was made for larger messages cannot be told
+ * to this broker: forget them, and say HELLO without them. */
+static bool begins_anew(struct session *self, const struct tri_msg_welcome *welcome)
 {
+    bool narrower = welcome->message_bytes_max < self->message_bytes_max;
     bool other = self->has_cluster && welcome->cluster.size == sizeof(self->cluster.bytes)
                  && memcmp(self->cluster.bytes, welcome->cluster.data, welcome->cluster.size) != 0;
     struct tri_dlist_node *node;
@@ -193,14 +195,15 @@ static bool is_another_cluster(struct session *self, const struct tri_msg_welcom
         memcpy(self->cluster.bytes, welcome->cluster.data, welcome->cluster.size);
         self->has_cluster = true;
     }
-    if (!other)
+    self->message_bytes_max = welcome->message_bytes_max;
+    if (!other && !narrower)
         return false;
     for (size_t at = 0; tri_map_next(&self->batches, &at, &key, &value);)
         batches_drop(self, value);
     while ((node = tri_dlist_pop_front(&self->unacked)) != NULL)
         reports_free(self, tri_container_of(node, struct report, node));
     self->seq = 0;
-    connection_lost(self, "another cluster");
+    connection_lost(self, other ? "another cluster" : "its messages have become smaller");
     return true;
 }
 
@@ -220,7 +223,7 @@ static void drop_named(struct session *self, struct tri_list list)
 
 void connection_on_welcome(struct session *self, const struct tri_msg_welcome *welcome)
 {
-    if (self->connection != CONNECTION_GREETING || is_another_cluster(self, welcome))
+    if (self->connection != CONNECTION_GREETING || begins_anew(self, welcome))
         return;
     self->connection = CONNECTION_ONLINE;
     self->retries = 0;

@@ -16,7 +16,7 @@ static void send_batch(struct session *self, const struct host *host, enum tri_m
     *uuid = batch->uuid;
     message.batch.number = batch->number;
     message.batch.batch = (struct tri_bytes){ uuid->bytes, sizeof(uuid->bytes) };
-    message.batch.spec = batch->spec_frame->bytes;
+    message.batch.spec = batch->host_spec->bytes;
     effects_host_send(self, host, &message, NULL, 0);
     message = (struct tri_message){ .type = TRI_MESSAGE_OARS };
     message.oars.number = batch->number;

@@ -141,8 +141,9 @@ struct batch {
     uint64_t number;
     struct tri_uuid uuid;
     struct tri_frame *spec_frame;
-    struct tri_rec_spec spec; /* borrows spec_frame */
-    struct tri_bytes plugin;  /* borrows the spec or the options */
+    struct tri_frame *host_spec; /* what hosts are told: its output fits into a message */
+    struct tri_rec_spec spec;    /* borrows spec_frame */
+    struct tri_bytes plugin;     /* borrows the spec or the options */
     struct choice choice;
     uint64_t leases;
     uint64_t queued;        /* tasks in all leases' queued */
@@ -200,6 +201,7 @@ struct session {
     bool has_cluster;
     uint64_t heartbeat_ms;
     uint64_t lease_ms;
+    uint64_t message_bytes_max; /* of the broker; 0: not said */
     uint64_t heartbeat_seq;
     tri_time heartbeat_at[HEARTBEATS_REMEMBERED]; /* when seq % size was sent */
     tri_time heard_at;                            /* the last WELCOME or HEARTBEAT_OK came */

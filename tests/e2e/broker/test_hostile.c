@@ -115,10 +115,10 @@ END_TEST
 START_TEST(a_message_over_the_limit_ends_its_connection_and_no_other)
 {
     struct process broker =
-        broker_start("--listen", ipc, "--max-message", "1M", "--max-item", "256K", NULL);
+        broker_start("--listen", ipc, "--max-message", "4M", "--max-item", "1M", NULL);
     struct peer peer = peer_open(ipc, NULL);
     struct peer large = peer_open(ipc, NULL);
-    size_t size = (1 << 20) + 1;
+    size_t size = (4 << 20) + 1;
     void *bytes = calloc(1, size);
 
     peer_join(&peer, TRI_ROLE_CLIENT);
@@ -163,8 +163,8 @@ END_TEST
 START_TEST(a_peer_that_asks_and_never_reads_loses_its_session_and_no_other)
 {
     enum { REQUESTS = 100 };
-    struct process broker = broker_start("--listen", ipc, "--max-message", "1M", "--max-item",
-                                         "256K", "--max-peer-bytes", "4M", NULL);
+    struct process broker = broker_start("--listen", ipc, "--max-message", "4M", "--max-item", "1M",
+                                         "--max-peer-bytes", "4M", NULL);
     struct peer worker = peer_open(ipc, NULL);
     struct peer peer = peer_open_deaf(ipc);
     enum tri_message_type type;

@@ -18,6 +18,7 @@ static char lines[LINES_MAX][LINE_SIZE];
 static size_t line_count;
 static size_t line_next;
 static uint64_t heartbeat_seq;
+static uint64_t message_bytes_max;
 static const struct session_task *on;
 static size_t on_count;
 
@@ -181,7 +182,12 @@ static void say_to_host(char *line, const struct session_effect *effect)
 
     say(line, "to %lu: ", (unsigned long)effect->host);
     if (message->type == TRI_MESSAGE_BATCH) {
+        struct tri_rec_spec spec;
+
+        ck_assert(tri_record_decode(TRI_RECORD_SPEC, message->batch.spec, &spec, NULL) == TRI_OK);
         say(line, "BATCH");
+        if (spec.output_bytes_max != 0)
+            say(line, " output %lu", (unsigned long)spec.output_bytes_max);
     } else if (message->type == TRI_MESSAGE_OARS) {
         say(line, "OARS");
     } else if (message->type == TRI_MESSAGE_LEASE) {
@@ -322,6 +328,7 @@ void session_begins(story_change_fn *change)
     session = session_new(&options);
     now = 1000000;
     line_count = line_next = 0;
+    broker_takes(0);
     hosts_are_on(NULL, 0);
 }
 
@@ -353,6 +360,11 @@ static struct tri_list lease_list(struct tri_buffer *buffer, uint64_t lease)
     return tri_list_of(buffer, lease != 0);
 }
 
+void broker_takes(uint64_t bytes)
+{
+    message_bytes_max = bytes;
+}
+
 void broker_welcomes(uint64_t dropped_lease)
 {
     static const uint8_t cluster[16] = { 1 };
@@ -364,6 +376,7 @@ void broker_welcomes(uint64_t dropped_lease)
     message.welcome.epoch = 1;
     message.welcome.heartbeat_ms = 1000;
     message.welcome.lease_ms = 10000;
+    message.welcome.message_bytes_max = message_bytes_max;
     message.welcome.dropped = lease_list(&buffer, dropped_lease);
     broker_says(&message);
     tri_buffer_deinit(&buffer);

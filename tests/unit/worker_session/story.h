@@ -8,9 +8,8 @@
  *     RESULTS #SEQ lease L: RANGES                 PARTIAL #SEQ lease L: RANGES
  *     ENDED #SEQ lease L: INDEX OUTCOME (TEXT)     RELEASED #SEQ lease L: RANGES
  *     start HOST MODEL xWIDTH [spawn]              end HOST          kill HOST SIGNAL
- *     to HOST: BATCH | OARS | LEASE SLICE RANGE [items A..B/FRAMES] | REVOKE SLICE RANGE
- *              | CANCEL SLICE RANGES
- *     connect                                      exit STATUS
+ *     to HOST: BATCH [output BYTES] | OARS | LEASE SLICE RANGE [items A..B/FRAMES] | REVOKE SLICE
+ * RANGE | CANCEL SLICE RANGES connect                                      exit STATUS
  *
  * Ranges are first+count, joined by commas.
  */
@@ -44,6 +43,7 @@ void worker_joins(void);
 
 void broker_says(const struct tri_message *message);
 void broker_welcomes(uint64_t dropped_lease); /* 0: none */
+void broker_takes(uint64_t bytes); /* messages of at most so many, it will say; 0: does not */
 void broker_acknowledges(uint64_t seq);
 void broker_answers_heartbeat(uint64_t lost_lease);
 void batch_comes(uint64_t number, const char *handler, enum tri_model model, uint64_t width);

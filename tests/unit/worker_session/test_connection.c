@@ -211,6 +211,62 @@ START_TEST(held_results_are_held_tasks)
 }
 END_TEST
 
+/* ---- how much the broker takes --------------------------------------------------------------- */
+
+static void batch_of_output(uint64_t number, uint64_t bytes)
+{
+    batch_with(number, &(struct tri_rec_spec){ .handler = tri_bytes_of("compute"),
+                                               .source = TRI_SOURCE_RANGE,
+                                               .step = 1,
+                                               .count = 100,
+                                               .model = TRI_MODEL_THREAD,
+                                               .width = 2,
+                                               .output_bytes_max = bytes });
+    expect("OARS %lu thread x2", (unsigned long)number);
+    expect("start %lu thread x2", (unsigned long)number);
+}
+
+START_TEST(hosts_are_told_to_make_no_more_output_than_half_a_message)
+{
+    static const uint64_t asked[] = { 0, 1000001, 1000000, 10 };
+    static const char *const told[] = { " output 1000000", " output 1000000", " output 1000000",
+                                        " output 10" };
+
+    session_begins(NULL);
+    broker_takes(2000000);
+    worker_joins();
+    for (uint64_t i = 1; i <= TRI_COUNT_OF(asked); i++) {
+        batch_of_output(i, asked[i - 1]);
+        expect("to %lu: BATCH%s", (unsigned long)i, told[i - 1]);
+        expect("to %lu: OARS", (unsigned long)i);
+    }
+    session_ends();
+}
+END_TEST
+
+START_TEST(what_was_made_for_larger_messages_is_made_again)
+{
+    session_begins(NULL);
+    broker_takes(64000000);
+    thread_batch();
+    lease_with_credit(1500);
+    host_returns_runs(1, 1, ten, 1, 100);
+    expect("RESULTS #1 lease 10: 0+10");
+    simple_event(SESSION_CONNECTION_LOST);
+    expect("connect");
+    simple_event(SESSION_CONNECTED);
+    expect("HELLO 10:0+100");
+    broker_takes(4000000);
+    broker_welcomes(0);
+    expect("end 1");
+    expect("connect");
+    simple_event(SESSION_CONNECTED);
+    expect("HELLO");
+    broker_welcomes(0);
+    session_ends();
+}
+END_TEST
+
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 START_TEST(a_draining_worker_finishes_what_runs_and_gives_back_the_rest)
@@ -293,6 +349,8 @@ int main(void)
     tcase_add_test(tcase, a_private_worker_goes_with_its_broker);
     tcase_add_test(tcase, results_without_credit_are_kept_and_more_is_asked_for);
     tcase_add_test(tcase, held_results_are_held_tasks);
+    tcase_add_test(tcase, hosts_are_told_to_make_no_more_output_than_half_a_message);
+    tcase_add_test(tcase, what_was_made_for_larger_messages_is_made_again);
     tcase_add_test(tcase, a_draining_worker_finishes_what_runs_and_gives_back_the_rest);
     tcase_add_test(tcase, a_host_that_dies_while_draining_has_its_tasks_given_back);
     tcase_add_test(tcase, an_idle_worker_drains_at_once_and_a_stopped_one_does_not_wait);
