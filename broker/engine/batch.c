@@ -198,6 +198,7 @@ void batch_free(struct engine *engine, struct batch *self)
     tri_rangeset_deinit(&self->settled);
     tri_rangeset_deinit(&self->unfolded);
     tri_rangeset_deinit(&self->folded_settled);
+    tri_rangeset_deinit(&self->served_by);
     tri_rangeset_deinit(&self->folded_cancelled);
     tri_buffer_deinit(&self->suspects);
     recovering_free(self);

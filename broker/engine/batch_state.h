@@ -156,6 +156,7 @@ struct batch {
     uint64_t wall_ns;
     uint64_t cpu_ns;
     uint64_t workers;
+    struct tri_rangeset served_by; /* which they were: the start of their instance, for the first */
     uint64_t model;
     tri_time progress_at; /* last sent, or due while linked */
     struct tri_dlist_node progress;

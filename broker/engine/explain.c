@@ -23,7 +23,24 @@ static void add(struct lines *lines, const char *text)
 
 /* ---- the batch ------------------------------------------------------------------------------ */
 
-static const char *why_not_leased(struct engine *engine, struct batch *batch)
+/* After a restart. */
+static const char *why_held_back(const struct engine *engine, char *text, size_t size)
+{
+    uint64_t absent = engine->known.count;
+    uint64_t left_ms =
+        engine->reclaim_until > engine->now ? engine->reclaim_until - engine->now : 0;
+
+    snprintf(text, size,
+             "waits for %llu worker%s from before the restart to come back with what they hold, at "
+             "most %.1f s more",
+             (unsigned long long)absent, absent == 1 ? "" : "s", (double)left_ms / 1e3);
+    return text;
+}
+
+static const char *why_not_leased(struct engine *engine,
+                                  struct batch *batch,
+                                  char *text,
+                                  size_t size)
 {
     if (batch_has_ended(batch))
         return "has ended";
@@ -33,6 +50,8 @@ static const char *why_not_leased(struct engine *engine, struct batch *batch)
         return "the broker is stopping";
     if (batch->pending == 0)
         return batch->leased != 0 ? "everything that may run is leased" : "nothing is pending";
+    if (batch->held_back)
+        return why_held_back(engine, text, size);
     if (tri_dlist_is_linked(&batch->forsaken))
         return "every worker here has refused it: waits a while for one that left";
     if (tri_dlist_is_empty(&batch->class->links))
@@ -46,12 +65,13 @@ static const char *why_not_leased(struct engine *engine, struct batch *batch)
 static void explain_batch(struct engine *engine, struct batch *batch, struct lines *lines)
 {
     char text[900];
+    char why[160];
 
     snprintf(text, sizeof(text),
              "batch %llu: %s; %llu pending, %llu delayed, %llu leased; %s%s%.512s",
              (unsigned long long)batch->number, batch_state_text(batch->state),
              (unsigned long long)batch->pending, (unsigned long long)batch->delayed,
-             (unsigned long long)batch->leased, why_not_leased(engine, batch),
+             (unsigned long long)batch->leased, why_not_leased(engine, batch, why, sizeof(why)),
              batch->reason != NULL ? "; " : "", batch->reason != NULL ? batch->reason : "");
     add(lines, text);
     if (batch->task_ns != 0) {

@@ -169,6 +169,8 @@ static enum tri_status recover_batch(struct engine *engine,
     status = stored_open_ranges(stored.settled, &batch->folded_settled, error);
     if (status == TRI_OK)
         status = stored_open_ranges(stored.cancelled, &batch->folded_cancelled, error);
+    if (status == TRI_OK)
+        status = stored_open_ranges(stored.served_by, &batch->served_by, error);
     tri_rangeset_copy(&batch->cancelled, &batch->folded_cancelled);
     return status;
 }
@@ -547,6 +549,7 @@ static const char *finish(struct engine *engine, struct batch *batch)
     if (!suspects_restore(batch))
         return "the list of its suspects is damaged";
     batch->held_back = !ended;
+    batch->deserted = true; /* whoever had accepted it may only not be back yet */
     batch->recovered_count = batch->count;
     if (!batch->sealed)
         batch_set_feeder(engine, batch, NULL);

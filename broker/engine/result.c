@@ -57,6 +57,25 @@ static uint64_t plus(uint64_t a, uint64_t b)
     return b < INT64_MAX - a ? a + b : INT64_MAX;
 }
 
+/* An instance counts once, however often it comes and goes. Of very many only the first are told
+ * apart. */
+static void count_worker(struct engine *engine, struct batch *batch, struct berth *berth)
+{
+    uint64_t instance;
+
+    if (berth->contributed)
+        return;
+    berth->contributed = true;
+    memcpy(&instance, berth->worker->session->instance.bytes, sizeof(instance));
+    instance %= TRI_INDEX_END;
+    if (tri_rangeset_contains(&batch->served_by, instance))
+        return;
+    batch->workers++;
+    if (tri_rangeset_count(&batch->served_by) < STORED_RANGES_MAX)
+        tri_rangeset_add(&batch->served_by, instance, 1);
+    batch_put_later(engine, batch);
+}
+
 void report_account(struct engine *engine,
                     struct session *session,
                     struct batch *batch,
@@ -72,9 +91,7 @@ void report_account(struct engine *engine,
     batch->model = model;
     if (berth == NULL)
         return;
-    if (!berth->contributed)
-        batch->workers++;
-    berth->contributed = true;
+    count_worker(engine, batch, berth);
     berth->active_at = engine->now;
     berth->tasks_done += tasks;
     if (tasks != 0)

@@ -124,7 +124,7 @@ void stored_batch(const struct engine *engine, struct batch *batch, struct tri_b
 {
     bool ended = batch_has_ended(batch);
 
-    pack_array(out, 27);
+    pack_array(out, 28);
     pack_uint(out, STORED_FORMAT);
     pack_uuid(out, &batch->uuid);
     pack_text(out, batch->name);
@@ -152,6 +152,7 @@ void stored_batch(const struct engine *engine, struct batch *batch, struct tri_b
     pack_ranges(out, &batch->folded_settled);
     pack_ranges(out, &batch->folded_cancelled);
     pack_binary(out, tri_buffer_bytes(&batch->suspects));
+    pack_ranges(out, &batch->served_by);
     tri_assert(!out->failed);
 }
 

@@ -43,7 +43,7 @@ struct stored_note {
 
 /* [format, uuid, name, principal, spec, state, sealed, halting, cancelling, generation, count,
  *  hash, reason, submitted, ended, rows, wall_ns, cpu_ns, workers, model, epoch, fed_by,
- *  appended_bytes, hashing, settled, cancelled, suspects] */
+ *  appended_bytes, hashing, settled, cancelled, suspects, served_by] */
 struct stored_batch {
     struct tri_bytes uuid;
     struct tri_bytes name;
@@ -71,6 +71,7 @@ struct stored_batch {
     struct tri_bytes settled;   /* pairs: tasks whose rows have been acknowledged and folded */
     struct tri_bytes cancelled; /* pairs: those of them, and others, that are cancelled */
     struct tri_bytes suspects;  /* five numbers for each run, see stored_suspect */
+    struct tri_bytes served_by; /* pairs: which workers `workers` counts */
 };
 
 /* Tasks that were in flight on workers that vanished: little-endian, one after the other. */

@@ -116,7 +116,7 @@ enum tri_status stored_open_batch(struct tri_bytes head,
                                   struct stored_batch *out,
                                   struct tri_error *error)
 {
-    struct reader reader = begin(head, 27);
+    struct reader reader = begin(head, 28);
 
     out->uuid = read_exactly(&reader, sizeof(struct tri_uuid));
     out->name = read_text(&reader, 256);
@@ -144,6 +144,7 @@ enum tri_status stored_open_batch(struct tri_bytes head,
     out->settled = read_bytes(&reader, TRI_HEAD_BINARY, SIZE_MAX);
     out->cancelled = read_bytes(&reader, TRI_HEAD_BINARY, SIZE_MAX);
     out->suspects = read_bytes(&reader, TRI_HEAD_BINARY, SIZE_MAX);
+    out->served_by = read_bytes(&reader, TRI_HEAD_BINARY, SIZE_MAX);
     return end(&reader, error);
 }
 

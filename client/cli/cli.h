@@ -81,6 +81,7 @@ struct cli {
     /* other verbs */
     uint64_t wait_timeout_ms;
     bool failed;
+    bool dead;
     struct cli_list operands;
 };
 
@@ -104,6 +105,7 @@ struct cli_verb {
 #define GROUP_OUTPUT 128u
 #define GROUP_WATCH 256u /* who stays until the end */
 #define GROUP_RUN 512u
+#define GROUP_SHOW 1024u
 
 extern const struct cli_verb cli_verbs[];
 extern const size_t cli_verb_count;

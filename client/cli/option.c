@@ -73,6 +73,7 @@ static const struct option options[] = {
     { "wait-timeout", 0, GROUP_WAIT, DURATION, AT(wait_timeout_ms), "TIME",
       "give up waiting after TIME (status 75)" },
     { "failed", 0, GROUP_RETRY, FLAG, AT(failed), NULL, "every task that failed for good" },
+    { "dead", 0, GROUP_SHOW, FLAG, AT(dead), NULL, "only the tasks that failed for good" },
     { "output", 'o', GROUP_OUTPUT, TEXT, AT(output_word), "text|jsonl|json|quiet",
       "form of stdout (TRIREME_OUTPUT)" },
     { "broker", 'b', GROUP_COMMON, TEXT, AT(broker), "E[,E...]",
@@ -93,7 +94,7 @@ static const struct {
     { GROUP_POLICY, "Policy" },
     { GROUP_RESULT | GROUP_WATCH | GROUP_RUN, "Results" },
     { GROUP_WAIT, "Waiting" },
-    { GROUP_RETRY, "Selection" },
+    { GROUP_RETRY | GROUP_SHOW, "Selection" },
     { GROUP_OUTPUT, "Output" },
     { GROUP_COMMON, "Everywhere" },
 };

@@ -105,12 +105,12 @@ static bool is_chosen(const struct selection *selection, uint64_t index)
     return selection->task_count == 0;
 }
 
-static void print_shown(json_t *root, const struct selection *selection)
+static void print_shown(const struct cli *cli, json_t *root, const struct selection *selection)
 {
     size_t i;
     json_t *entry;
 
-    if (selection->task_count == 0) {
+    if (selection->task_count == 0 && !cli->dead) {
         print_fields(json_object_get(root, "batch"));
         print_fields(json_object_get(root, "spec"));
     }
@@ -131,11 +131,12 @@ typedef enum tri_status query_fn(struct tri_client *client,
                                  char **json,
                                  struct tri_error *error);
 
-static void print_explained(json_t *root, const struct selection *selection)
+static void print_explained(const struct cli *cli, json_t *root, const struct selection *selection)
 {
     size_t i;
     json_t *line;
 
+    (void)cli;
     (void)selection;
     json_array_foreach(json_object_get(root, "lines"), i, line)
     {
@@ -143,9 +144,9 @@ static void print_explained(json_t *root, const struct selection *selection)
     }
 }
 
-static int query_each(struct cli *cli,
-                      query_fn *query,
-                      void (*print)(json_t *root, const struct selection *selection))
+typedef void print_fn(const struct cli *cli, json_t *root, const struct selection *selection);
+
+static int query_each(struct cli *cli, query_fn *query, print_fn *print)
 {
     struct selections selected;
     struct tri_error error;
@@ -165,7 +166,7 @@ static int query_each(struct cli *cli,
             }
             root = open_answer(cli, text);
             if (root != NULL)
-                print(root, &selected.items[i]);
+                print(cli, root, &selected.items[i]);
             json_decref(root);
         }
         select_free(&selected);

@@ -21,12 +21,12 @@ class Restart(unittest.TestCase):
         self.cluster = Cluster("ipc", ("--store", self.store))
         self.addCleanup(self.cluster.close)
 
-    def kill_and_restart(self, after_s=1):
+    def kill_and_restart(self, after_s=1, *args):
         self.cluster.broker.process.send_signal(signal.SIGKILL)
         self.cluster.broker.close()
         time.sleep(after_s)  # what is tested: how long the broker is away
         self.cluster.broker = Daemon("trireme-broker", "--listen", self.cluster.endpoint,
-                                     "--store", self.store, "--log-level", "warn")
+                                     "--store", self.store, "--log-level", "warn", *args)
 
     def start_on(self, lines, *args):
         """`trireme run` with these lines as its input."""
@@ -76,9 +76,11 @@ class Restart(unittest.TestCase):
         self.assertTrue(self.goes_on(run) == undisturbed == lines, "another output")
         self.assertTrue(self.calls() == list(range(count)), "tasks ran twice, or never")
 
+    def batches(self):
+        return json.loads(self.cluster.run("list", "-o", "json").stdout)["batches"]
+
     def done(self):
-        batches = json.loads(self.cluster.run("list", "-o", "json").stdout)["batches"]
-        return sum(batch["done"] for batch in batches)
+        return sum(batch["done"] for batch in self.batches())
 
     def test_a_sum_is_exact_over_five_kills(self):
         self.cluster.worker()
@@ -90,6 +92,43 @@ class Restart(unittest.TestCase):
             self.kill_and_restart(0.5)
         out = self.goes_on(run, kills=5)
         self.assertEqual(int(out), count * (count + 1) // 2)
+
+    def dead(self):
+        """What `show --dead` says, and the generation of the batch."""
+        shown = json.loads(self.cluster.run("show", "1", "-o", "json").stdout)
+        text = self.cluster.run("show", "--dead", "1").stdout.decode()
+        return text, shown["dead"], shown["batch"]["generation"], shown["batch"]["workers"]
+
+    def test_dead_tasks_and_retries_by_hand_outlive_restarts(self):
+        self.cluster.worker("--test-handlers")
+        done = self.cluster.run("run", "--fn", "fail", "--retries", "1", ":::", "a", "b")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        dead = self.dead()
+        self.assertEqual(dead[0], "task 1/0 failed after 2 attempts on w1: a\n"
+                                  "task 1/1 failed after 2 attempts on w1: b\n")
+        self.assertEqual(dead[2:], (1, 1))
+        self.kill_and_restart(0)
+        self.assertEqual(self.dead(), dead)
+        retried = self.cluster.run("retry", "1/1")
+        self.assertEqual(retried.returncode, 0, retried.stderr)
+        self.kill_and_restart(0)
+        self.assertEqual(self.cluster.run("wait", "1").returncode, 1)
+        again = self.dead()
+        self.assertEqual(again[0], dead[0])
+        self.assertEqual(again[2:], (2, 1), "another generation of the same worker")
+        self.kill_and_restart(0)
+        self.assertEqual(self.dead(), again)
+
+    def test_an_ended_batch_is_kept_for_its_retention_over_restarts(self):
+        self.cluster.worker()
+        self.assertEqual(self.cluster.run("submit", "--range", "1-10", "--fn", "square").returncode, 0)
+        self.assertEqual(self.cluster.run("wait", "1").returncode, 0)
+        self.kill_and_restart(0)
+        self.assertEqual(len(self.batches()), 1)
+        self.kill_and_restart(0, "--retention", "1s")
+        wait_until(lambda: self.batches() == [], "the batch is forgotten")
+        self.kill_and_restart(0)
+        self.assertEqual(self.batches(), [])
 
     def test_results_can_be_had_from_elsewhere_after_a_restart(self):
         self.cluster.worker()

@@ -219,6 +219,7 @@ static void same_batch(struct engine *live, struct batch *a, struct engine *agai
     SAME(a->epoch == b->epoch, a, "epoch");
     SAME(a->wall_ns == b->wall_ns && a->cpu_ns == b->cpu_ns, a, "sum of times");
     SAME(a->workers == b->workers, a, "number of workers");
+    SAME(tri_rangeset_equals(&a->served_by, &b->served_by), a, "its workers");
     SAME(a->sealed || memcmp(&a->fed_by, &b->fed_by, sizeof(a->fed_by)) == 0, a, "feeder");
     same_age(live, again, a, a->submitted_at, b->submitted_at);
     if (batch_has_ended(a))

@@ -180,6 +180,31 @@ START_TEST(explain_says_that_a_batch_waits_for_a_worker_that_left)
 }
 END_TEST
 
+START_TEST(explain_says_that_a_batch_waits_for_workers_from_before_a_restart)
+{
+    client_and_worker(&s, 2);
+    worker_joins(&s, "w2", 2);
+    client_submits(&s, "c1", "b1", 50);
+    ignore(&s, "w1");
+    ignore(&s, "w2");
+    broker_restarts(&s);
+    peer_returns(&s, "c1");
+    expect(&s, "c1", "WELCOME");
+    time_passes_ms(&s, 2000);
+    ck_assert_ptr_nonnull(strstr(explain("b1"),
+                                 "waits for 2 workers from before the restart to come "
+                                 "back with what they hold, at most 13.0 s more"));
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    ck_assert_ptr_nonnull(strstr(explain("b1"), "waits for 1 worker from before the restart"));
+    peer_returns(&s, "w2");
+    expect(&s, "w2", "WELCOME");
+    ck_assert_ptr_null(strstr(explain("b1"), "restart"));
+    ignore(&s, "w1");
+    ignore(&s, "w2");
+}
+END_TEST
+
 START_TEST(explain_says_when_the_window_is_full)
 {
     struct scenario_spec spec = { 0 };
@@ -227,6 +252,7 @@ int main(void)
     STORY(explain_of_an_ended_batch_says_what_its_workers_chose_and_why);
     STORY(explain_remembers_a_few_workers_and_counts_the_rest);
     STORY(explain_says_that_a_batch_waits_for_a_worker_that_left);
+    STORY(explain_says_that_a_batch_waits_for_workers_from_before_a_restart);
     STORY(explain_says_when_the_window_is_full);
     STORY(every_request_about_an_unknown_batch_is_answered_notfound);
     return story_run("engine/admin", tcase);

@@ -1,10 +1,19 @@
 /* What becomes of leases over a restart. */
 #include "tests/engine/story.h"
 
+#include "broker/engine/state.h"
+
 static void both(uint64_t width, uint64_t count)
 {
     client_and_worker(&s, width);
     client_submits(&s, "c1", "b1", count);
+}
+
+static uint64_t workers_of(const char *name)
+{
+    const struct batch *batch = tri_map_find(&s.engine->batches, batch_of(&s, name)->number);
+
+    return batch->workers;
 }
 
 static void client_follows_again(void)
@@ -277,6 +286,74 @@ START_TEST(what_an_old_lease_yields_for_items_that_were_lost_is_not_taken_for_th
 }
 END_TEST
 
+/* w1 has accepted the batch and returned nothing yet, w2 has refused it. */
+START_TEST(a_batch_is_not_halted_when_those_that_refused_it_come_back_first)
+{
+    both(1, 3);
+    ignore(&s, "w1");
+    worker_hesitates(&s, "w2");
+    expect(&s, "w2", "BATCH b1");
+    worker_refuses(&s, "w2", "b1", TRI_DENIED);
+    broker_restarts(&s);
+    peer_returns(&s, "w2");
+    expect(&s, "w2", "WELCOME");
+    time_passes_ms(&s, s.options.limits.reclaim_ms);
+    expect_trace(&s, "reclaim.ended leases=0 absent=1");
+    expect(&s, "w2", "BATCH b1");
+    worker_refuses(&s, "w2", "b1", TRI_DENIED);
+    time_passes_ms(&s, s.options.limits.refusal_grace_ms - 1);
+    expect_nothing_else(&s);
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    expect_trace(&s, "lease.reclaimed lease=1099511627777 worker=w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    ignore(&s, "w1");
+}
+END_TEST
+
+START_TEST(a_worker_that_serves_a_batch_before_and_after_a_restart_counts_once)
+{
+    both(1, 4);
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    ck_assert_uint_eq(workers_of("b1"), 1);
+    broker_restarts(&s);
+    peer_returns(&s, "w1");
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 1, 1);
+    ignore(&s, "w1");
+    ck_assert_uint_eq(workers_of("b1"), 1);
+    worker_joins(&s, "w2", 1);
+    ignore(&s, "w2");
+    worker_returns_everything(&s, "w2", 1000);
+    worker_returns_everything(&s, "w1", 1000);
+    ck_assert_uint_eq(workers_of("b1"), 2);
+    ignore(&s, "w1");
+    ignore(&s, "w2");
+}
+END_TEST
+
+/* Without a restart, too: its session ended meanwhile. */
+START_TEST(a_worker_that_was_away_for_long_counts_once)
+{
+    both(1, 4);
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    peer_goes_silent(&s, "w1");
+    time_passes_ms(&s, 4 * LEASE_MS);
+    peer_returns(&s, "w1");
+    ignore(&s, "w1");
+    worker_returns_everything(&s, "w1", 1000);
+    ck_assert_uint_eq(workers_of("b1"), 1);
+    ignore(&s, "w1");
+    ignore(&s, "c1");
+}
+END_TEST
+
 START_TEST(two_workers_cannot_both_reclaim_a_task)
 {
     both(4, 4);
@@ -329,6 +406,9 @@ int main(void)
     STORY(a_lease_survives_two_restarts_under_its_number);
     STORY(what_an_old_lease_yields_is_not_taken_for_a_batch_that_came_later);
     STORY(what_an_old_lease_yields_for_items_that_were_lost_is_not_taken_for_their_successors);
+    STORY(a_batch_is_not_halted_when_those_that_refused_it_come_back_first);
+    STORY(a_worker_that_serves_a_batch_before_and_after_a_restart_counts_once);
+    STORY(a_worker_that_was_away_for_long_counts_once);
     STORY(two_workers_cannot_both_reclaim_a_task);
     STORY(a_restarted_broker_has_the_same_cluster_and_a_later_epoch);
     return story_run("engine/reclaim", tcase);

@@ -1,5 +1,6 @@
-/* counted.c - a handler that keeps a record of its own calls: `counted` appends its argument, a line
- * with a number, as eight bytes to the file that $COUNTED names, takes 100 us, and returns it. */
+/* counted.c - a handler that keeps a record of its own calls: `counted` appends its argument, a
+ * line with a number, as eight bytes to the file that $COUNTED names, takes 100 us, and returns it.
+ */
 #include <trireme/handler.h>
 
 #include <fcntl.h>
