@@ -61,7 +61,7 @@ static uint64_t room_bytes(const struct clerk *self, struct database_stats stats
 {
     uint64_t taken = stats.log_bytes + minus(log_bytes_max(self, disk), stats.log_file_bytes);
 
-    if (self->reserve.bytes != 0 && !self->reserve.is_held)
+    if (self->reserve.bytes != 0 && self->reserve.held_bytes == 0)
         return 0;
     return disk.free_bytes == UINT64_MAX ? UINT64_MAX
                                          : minus(disk.free_bytes + stats.free_bytes, taken);
@@ -73,8 +73,7 @@ void clerk_examine(struct clerk *self, struct clerk_news *news)
 
     news->rows = stats.rows;
     news->payload_bytes = stats.payload_bytes;
-    news->disk_bytes =
-        stats.file_bytes + stats.log_file_bytes + (self->reserve.is_held ? self->reserve.bytes : 0);
+    news->disk_bytes = stats.file_bytes + stats.log_file_bytes + self->reserve.held_bytes;
     news->room_bytes = room_bytes(self, stats, reserve_disk(&self->reserve));
 }
 

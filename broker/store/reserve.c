@@ -65,37 +65,40 @@ static uint64_t occupied_bytes(int fd)
     return fstat(fd, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
 }
 
-static bool occupy(const struct reserve *self, int fd)
+/* How much of it there is now. */
+static uint64_t occupy(const struct reserve *self, int fd)
 {
     struct disk disk = reserve_disk(self);
     uint64_t bytes = wanted_bytes(self, disk);
     uint64_t has = occupied_bytes(fd);
 
     if (has < bytes && disk.free_bytes < 2 * bytes - has)
-        return false;
-    return posix_fallocate(fd, 0, (off_t)bytes) == 0 && ftruncate(fd, (off_t)bytes) == 0;
+        return 0;
+    if (posix_fallocate(fd, 0, (off_t)bytes) != 0 || ftruncate(fd, (off_t)bytes) != 0)
+        return 0;
+    return bytes;
 }
 
 bool reserve_take(struct reserve *self)
 {
     int fd;
 
-    if (self->is_held || self->path == NULL || self->bytes == 0)
+    if (self->held_bytes != 0 || self->path == NULL || self->bytes == 0)
         return true;
     fd = open(self->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return false;
-    self->is_held = occupy(self, fd);
-    if (!self->is_held && ftruncate(fd, 0) != 0)
-        self->is_held = false;
+    self->held_bytes = occupy(self, fd);
+    if (self->held_bytes == 0 && ftruncate(fd, 0) != 0)
+        self->held_bytes = 0;
     close(fd);
-    return self->is_held;
+    return self->held_bytes != 0;
 }
 
 bool reserve_spend(struct reserve *self)
 {
-    if (!self->is_held)
+    if (self->held_bytes == 0)
         return false;
-    self->is_held = false;
+    self->held_bytes = 0;
     return truncate(self->path, 0) == 0;
 }

@@ -17,8 +17,8 @@
 struct reserve {
     char *path;      /* of the file; NULL: there is none, and the disk is not looked at */
     char *directory; /* that it is in */
-    uint64_t bytes;
-    bool is_held;
+    uint64_t bytes;      /* wanted */
+    uint64_t held_bytes; /* less on a small disk; 0: it is not held */
 };
 
 /* What `file` has beside it. `bytes` 0: no reserve. */

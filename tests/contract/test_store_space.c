@@ -174,6 +174,7 @@ START_TEST(new_work_is_refused_before_the_reserve_is_touched)
     ck_assert_uint_gt(next_key * CHUNK_BYTES, DISK_BYTES / 2);
     ck_assert(!store->operations->stats(store).is_full);
     ck_assert_uint_eq(reserve_size(), RESERVE_BYTES);
+    ck_assert_uint_le(store->operations->stats(store).disk_bytes, DISK_BYTES);
     ck_assert_uint_eq(rows_after_restart(), next_key);
 }
 END_TEST

@@ -337,6 +337,27 @@ START_TEST(busy_to_an_append_is_resolved_by_asking_where_the_broker_stands)
 }
 END_TEST
 
+START_TEST(an_append_to_a_full_store_is_tried_again)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_open(&s, PLENTY);
+    uint64_t request;
+    uint8_t hash[16];
+
+    batch_adds(&s, batch, 0, 10);
+    ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
+    request = expect_message(&s, TRI_MESSAGE_APPEND)->append.request;
+    broker_answers_error(&s, request, TRI_NO_SPACE, 900);
+    time_passes_ms(&s, 899);
+    expect_nothing(&s);
+    time_passes_ms(&s, 1);
+    hash_of(0, hash);
+    broker_attached(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, 7, 0, hash, PLENTY);
+    expect_appends(&s, 0, 10);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_conflict_that_stays_after_asking_is_final)
 {
     struct story s = story_up();
@@ -501,6 +522,7 @@ int main(void)
     tcase_add_test(tcase, a_broker_with_more_or_fewer_arguments_than_acknowledged_is_a_conflict);
     tcase_add_test(tcase, a_batch_that_the_broker_has_forgotten_fails_by_name);
     tcase_add_test(tcase, busy_to_an_append_is_resolved_by_asking_where_the_broker_stands);
+    tcase_add_test(tcase, an_append_to_a_full_store_is_tried_again);
     tcase_add_test(tcase, a_conflict_that_stays_after_asking_is_final);
     tcase_add_test(tcase, a_batch_sealed_while_the_client_was_away_takes_no_more);
     tcase_add_test(tcase, a_seal_whose_confirmation_was_lost_is_known_by_the_state);
