@@ -16,15 +16,15 @@ int main(int argc, char **argv)
         return BROKER_EXIT_USAGE;
     }
     switch (options.action) {
-    case OPTIONS_HELP:
+    case TRI_ACTION_HELP:
         options_print_help(stdout);
         status = BROKER_EXIT_OK;
         break;
-    case OPTIONS_VERSION:
+    case TRI_ACTION_VERSION:
         printf("trireme-broker %s\n", TRI_SOFTWARE_VERSION);
         status = BROKER_EXIT_OK;
         break;
-    case OPTIONS_RUN:
+    case TRI_ACTION_RUN:
         status = broker_run(&options);
         break;
     default:

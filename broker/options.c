@@ -1,67 +1,99 @@
 #include "broker/options.h"
 
-#include "common/config.h"
-#include "common/parse.h"
+#include "common/net/socket.h"
 
-#include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 
-#define SECTION "broker/"
-#define KEY_SIZE 64
-#define SETTINGS_MAX 64
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define HOUR UINT64_C(3600000)
+#define SIZE_MAX_ (UINT64_C(1) << 50)
+#define MEMBER(name) offsetof(struct options, name)
 
-/* ---- one value ------------------------------------------------------------------------------- */
+enum { SETTING_LISTEN = TRI_SETTING_OWN, SETTING_INSECURE, SETTING_STORE };
 
-static void *member(struct options *self, const struct setting *setting)
-{
-    return (char *)self + setting->offset;
-}
+static const struct tri_setting settings[] = {
+    { "listen", "ENDPOINT", SETTING_LISTEN, 0, 0, 0, true, "Where it listens",
+      "ipc:///PATH or tcp://HOST:PORT (PORT * for any free one); may be given several times; "
+      "default " TRI_ENDPOINT_DEFAULT },
+    { "insecure-no-auth", "[=network]", SETTING_INSECURE, 0, 0, 0, true, NULL,
+      "allow tcp without keys: on loopback, or with =network everywhere; whoever can connect can "
+      "run tasks" },
+    { "max-connections", "N", TRI_SETTING_NUMBER, MEMBER(connections_max), 1, 1000000, true, NULL,
+      "hold new connections off above this many (%s, or what descriptors allow)" },
+
+    { "store", "FILE", SETTING_STORE, 0, 0, 0, true, "What it keeps",
+      "where batches are kept: a file that outlives the broker (" OPTIONS_STORE_DEFAULT " in the "
+      "state directory), or 'memory', where they end with it" },
+    { "cache", "SIZE", TRI_SETTING_SIZE, MEMBER(cache_bytes), MIB, SIZE_MAX_, true, NULL,
+      "how much of the file is kept in memory (%s)" },
+    { "reclaim", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.reclaim_ms), 1, HOUR, true, NULL,
+      "after a restart with a file workers may come back with their leases this long (%s)" },
+    { "memory", "SIZE", TRI_SETTING_SIZE, MEMBER(limits.memory_bytes_max), MIB, SIZE_MAX_, true,
+      NULL, "payload kept for all batches, with '--store memory' (%s)" },
+    { "batch-memory", "SIZE", TRI_SETTING_SIZE, MEMBER(limits.batch_bytes_max), MIB, SIZE_MAX_,
+      true, NULL,
+      "payload of one batch that is not done yet or, with a file, not yet on the disk (%s)" },
+    { "max-batches", "N", TRI_SETTING_NUMBER, MEMBER(limits.batches_max), 1, 100000000, true, NULL,
+      "batches listed at a time (%s)" },
+    { "max-entries", "N", TRI_SETTING_NUMBER, MEMBER(limits.entries_max), 1, 100000000, true, NULL,
+      "failed and retrying tasks remembered (%s)" },
+    { "retention", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.retention_ms), 1,
+      1000 * 24 * HOUR, true, NULL, "ended batches are kept this long (%s)" },
+    { "open-grace", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.open_grace_ms), 1, 24 * HOUR,
+      true, NULL, "an open batch whose client is gone this long is sealed (%s)" },
+    { "refusal-grace", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.refusal_grace_ms), 1,
+      24 * HOUR, true, NULL, "a batch whose workers left waits this long for a willing one (%s)" },
+
+    { "max-peers", "N", TRI_SETTING_NUMBER, MEMBER(limits.peers_max), 1, 1000000, true,
+      "What one peer may use", "clients and workers with a session (%s)" },
+    { "max-message", "SIZE", TRI_SETTING_SIZE, MEMBER(limits.message_bytes_max), 4 * MIB, GIB, true,
+      NULL, "of one frame; a larger one ends its connection (%s)" },
+    { "max-item", "SIZE", TRI_SETTING_SIZE, MEMBER(limits.item_bytes_max), 1024, GIB, true, NULL,
+      "of one argument (%s)" },
+    { "max-window", "SIZE", TRI_SETTING_SIZE, MEMBER(limits.window_bytes_max), 64 * 1024, SIZE_MAX_,
+      true, NULL, "results on their way to one client and not acknowledged (%s)" },
+    { "max-peer-bytes", "SIZE", TRI_SETTING_SIZE, MEMBER(peer.bytes_max), MIB, SIZE_MAX_, true,
+      NULL, "sent to one peer and not read by it; above, its session ends (%s)" },
+    { "max-peer-messages", "N", TRI_SETTING_NUMBER, MEMBER(peer.messages_max), 16, 100000000, true,
+      NULL, "the same in messages (%s)" },
+
+    { "heartbeat", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.heartbeat_ms), 10, HOUR, true,
+      "Timing", "peers report this often (%s)" },
+    { "lease", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.lease_ms), 50, 24 * HOUR, true, NULL,
+      "a worker silent this long loses its leases (%s)" },
+    { "lease-target", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.lease_target_ms), 1, HOUR,
+      true, NULL, "work that waits at a worker beyond what it runs (%s)" },
+    { "backoff-min", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.backoff_ms_min), 1, HOUR, true,
+      NULL, "before the first retry of a failed task (%s)" },
+    { "backoff-max", "DURATION", TRI_SETTING_DURATION, MEMBER(limits.backoff_ms_max), 1, 24 * HOUR,
+      true, NULL, "before any later one (%s)" },
+
+    { "config", "FILE", TRI_SETTING_CONFIG, 0, 0, 0, false, "The program",
+      "settings, in section broker (" OPTIONS_CONFIG_DEFAULT " when it exists); the command line "
+      "counts for more" },
+    { "name", "NAME", TRI_SETTING_TEXT, MEMBER(name), 1, 64, true, NULL,
+      "of this broker, in its log (%s)" },
+    { "log-level", "LEVEL", TRI_SETTING_LEVEL, MEMBER(log_level), 0, 0, true, NULL,
+      "error, warn, info or debug (%s), on stderr" },
+    { "private", "FD", TRI_SETTING_DESCRIPTOR, MEMBER(private_fd), 0, 1000000, false, NULL,
+      "serve one owner: stop, and remove the directory of the ipc socket, when FD reaches its "
+      "end" },
+    { "ready-fd", "FD", TRI_SETTING_DESCRIPTOR, MEMBER(ready_fd), 0, 1000000, false, NULL,
+      "write a line 'listening ENDPOINT' for each endpoint there, and close it" },
+    { "check", NULL, TRI_SETTING_FLAG, MEMBER(check), 0, 0, false, NULL,
+      "verify every invariant after every turn (slow)" },
+    { "help", NULL, TRI_SETTING_HELP, 0, 0, 0, false, NULL, "print this" },
+    { "version", NULL, TRI_SETTING_VERSION, 0, 0, 0, false, NULL, "print the version" },
+};
+
+/* ---- one value ------------------------------------------------------------------------------ */
 
 static enum tri_status set_listen(struct options *self, const char *text, struct tri_error *error)
 {
     if (self->listen_count == OPTIONS_LISTEN_MAX)
         return tri_fail(error, TRI_INVALID, "more than %d endpoints", OPTIONS_LISTEN_MAX);
     return tri_endpoint_parse(text, &self->listen[self->listen_count++], error);
-}
-
-static enum tri_status set_number(struct options *self,
-                                  const struct setting *setting,
-                                  const char *text,
-                                  struct tri_error *error)
-{
-    uint64_t value = 0;
-    enum tri_status status;
-
-    if (setting->kind == SETTING_SIZE)
-        status = tri_parse_size(text, &value, error);
-    else if (setting->kind == SETTING_DURATION)
-        status = tri_parse_duration_ms(text, &value, error);
-    else
-        status = tri_parse_u64(text, setting->min, setting->max, &value, error);
-    if (status != TRI_OK)
-        return status;
-    if (value < setting->min || value > setting->max)
-        return tri_fail(error, TRI_INVALID, "'%s' is out of bounds (%llu to %llu %s)", text,
-                        (unsigned long long)setting->min, (unsigned long long)setting->max,
-                        setting->kind == SETTING_SIZE ? "bytes" : "ms");
-    if (setting->kind == SETTING_DESCRIPTOR)
-        *(int *)member(self, setting) = (int)value;
-    else
-        *(uint64_t *)member(self, setting) = value;
-    return TRI_OK;
-}
-
-static enum tri_status set_text(struct options *self,
-                                const struct setting *setting,
-                                const char *text,
-                                struct tri_error *error)
-{
-    if (strlen(text) < setting->min || strlen(text) > setting->max)
-        return tri_fail(error, TRI_INVALID, "'%s' has not %llu to %llu bytes", text,
-                        (unsigned long long)setting->min, (unsigned long long)setting->max);
-    *(const char **)member(self, setting) = text;
-    return TRI_OK;
 }
 
 static enum tri_status set_store(struct options *self, const char *text, struct tri_error *error)
@@ -72,26 +104,13 @@ static enum tri_status set_store(struct options *self, const char *text, struct 
     return TRI_OK;
 }
 
-static enum tri_status set_flag(struct options *self,
-                                const struct setting *setting,
-                                const char *text)
+static enum tri_status set_own(void *values,
+                               const struct tri_setting *setting,
+                               const char *text,
+                               struct tri_error *error)
 {
-    (void)text;
-    *(bool *)member(self, setting) = true;
-    return TRI_OK;
-}
+    struct options *self = values;
 
-static enum tri_status set_action(struct options *self, enum options_action action)
-{
-    self->action = action;
-    return TRI_OK;
-}
-
-static enum tri_status set_value(struct options *self,
-                                 const struct setting *setting,
-                                 const char *text,
-                                 struct tri_error *error)
-{
     switch (setting->kind) {
     case SETTING_LISTEN:
         return set_listen(self, text, error);
@@ -99,160 +118,43 @@ static enum tri_status set_value(struct options *self,
         return tri_insecure_parse(text == NULL ? "" : text, &self->insecure, error);
     case SETTING_STORE:
         return set_store(self, text, error);
-    case SETTING_NUMBER:
-    case SETTING_SIZE:
-    case SETTING_DURATION:
-    case SETTING_DESCRIPTOR:
-        return set_number(self, setting, text, error);
-    case SETTING_TEXT:
-        return set_text(self, setting, text, error);
-    case SETTING_LEVEL:
-        if (tri_log_level_parse(text, &self->log_level) != TRI_OK)
-            return tri_fail(error, TRI_INVALID, "'%s' is none of error, warn, info, debug", text);
-        return TRI_OK;
-    case SETTING_FLAG:
-        return set_flag(self, setting, text);
-    case SETTING_CONFIG:
-        self->config_path = text; /* read before everything else */
-        return TRI_OK;
-    case SETTING_HELP:
-        return set_action(self, OPTIONS_HELP);
-    case SETTING_VERSION:
-        return set_action(self, OPTIONS_VERSION);
     }
     return TRI_INVALID;
 }
 
-/* ---- the configuration file ------------------------------------------------------------------ */
+static const struct tri_program program = {
+    .name = "trireme-broker",
+    .section = "broker/",
+    .config_default = OPTIONS_CONFIG_DEFAULT,
+    .settings = settings,
+    .setting_count = TRI_COUNT_OF(settings),
+    .set = set_own,
+};
 
-static const char *file_key(const struct setting *setting, char key[KEY_SIZE])
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+static void options_init(struct options *self)
 {
-    snprintf(key, KEY_SIZE, SECTION "%s", setting->name);
-    for (char *at = key; *at != '\0'; at++) {
-        if (*at == '-')
-            *at = '_';
-    }
-    return key;
-}
+    struct engine_options engine;
 
-static enum tri_status open_file(struct options *self, const char *path, struct tri_error *error)
-{
-    char keys[SETTINGS_MAX][KEY_SIZE];
-    const char *known[SETTINGS_MAX];
-    size_t count = 0;
-    enum tri_status status;
-
-    for (size_t i = 0; i < setting_count; i++) {
-        if (settings[i].in_file) {
-            known[count] = file_key(&settings[i], keys[count]);
-            count++;
-        }
-    }
-    status = tri_config_open(path != NULL ? path : OPTIONS_CONFIG_DEFAULT, known, count,
-                             &self->config, error);
-    return status == TRI_NOTFOUND && path == NULL ? TRI_OK : status;
-}
-
-static enum tri_status read_file(struct options *self, struct tri_error *error)
-{
-    char key[KEY_SIZE];
-    struct tri_error inner = { 0 };
-
-    for (size_t i = 0; self->config != NULL && i < setting_count; i++) {
-        const struct setting *setting = &settings[i];
-        size_t count =
-            setting->in_file ? tri_config_list_count(self->config, file_key(setting, key)) : 0;
-
-        for (size_t j = 0; j < count; j++) {
-            const char *text = tri_config_list_at(self->config, key, j);
-
-            if (set_value(self, setting, text, &inner) != TRI_OK)
-                return tri_fail(error, TRI_INVALID, "configuration, %s: %.400s", key, inner.text);
-        }
-    }
-    return TRI_OK;
-}
-
-/* ---- the command line ------------------------------------------------------------------------ */
-
-/* What getopt_long gives for settings[i]; above every character, so that '?' and ':' differ. */
-#define CODE(i) (256 + (int)(i))
-
-static enum tri_status usage_error(int code, int argc, char *const *argv, struct tri_error *error)
-{
-    const char *at = optind > 0 && optind <= argc ? argv[optind - 1] : "";
-
-    return tri_fail(error, TRI_INVALID, "%s '%.200s'; see trireme-broker --help",
-                    code == ':' ? "a value is missing after" : "there is no such option as", at);
-}
-
-typedef enum tri_status option_fn(struct options *self,
-                                  const struct setting *setting,
-                                  const char *text,
-                                  struct tri_error *error);
-
-static enum tri_status each_option(
-    struct options *self, int argc, char *const *argv, option_fn *apply, struct tri_error *error)
-{
-    struct option table[SETTINGS_MAX] = { 0 };
-    int code;
-
-    for (size_t i = 0; i < setting_count; i++) {
-        table[i].name = settings[i].name;
-        table[i].val = CODE(i);
-        table[i].has_arg = settings[i].argument == NULL           ? no_argument
-                           : settings[i].kind == SETTING_INSECURE ? optional_argument
-                                                                  : required_argument;
-    }
-    opterr = 0;
-    optind = 0; /* GNU: begin anew */
-    while ((code = getopt_long(argc, argv, "+:h", table, NULL)) != -1) {
-        const struct setting *setting;
-        struct tri_error inner = { 0 };
-
-        if (code == 'h')
-            return set_action(self, OPTIONS_HELP);
-        if (code < CODE(0))
-            return usage_error(code, argc, argv, error);
-        setting = &settings[code - CODE(0)];
-        if (apply(self, setting, optarg, &inner) != TRI_OK)
-            return tri_fail(error, TRI_INVALID, "--%s: %.480s", setting->name, inner.text);
-    }
-    if (optind < argc)
-        return tri_fail(error, TRI_INVALID, "'%.200s' is no option; see trireme-broker --help",
-                        argv[optind]);
-    return TRI_OK;
-}
-
-/* First pass: which file, and is anything to be run at all? */
-static enum tri_status look_ahead(struct options *self,
-                                  const struct setting *setting,
-                                  const char *text,
-                                  struct tri_error *error)
-{
-    if (setting->kind == SETTING_CONFIG)
-        self->config_path = text;
-    else if (setting->kind == SETTING_HELP || setting->kind == SETTING_VERSION)
-        return set_value(self, setting, text, error);
-    return TRI_OK;
-}
-
-static enum tri_status check_descriptor(int fd, const char *name, struct tri_error *error)
-{
-    if (fd < 0 || fcntl(fd, F_GETFD) >= 0)
-        return TRI_OK;
-    return tri_fail(error, TRI_INVALID, "--%s: descriptor %d is not open", name, fd);
+    engine_options_init(&engine);
+    *self = (struct options){
+        .name = "broker",
+        .private_fd = -1,
+        .ready_fd = -1,
+        .log_level = TRI_LOG_INFO,
+        .cache_bytes = 64 * MIB,
+        .connections_max = 20000,
+        .peer = { .messages_max = 100000, .bytes_max = GIB / 2 },
+        .limits = engine.limits,
+    };
 }
 
 static enum tri_status check_together(const struct options *self, struct tri_error *error)
 {
     const struct engine_limits *limits = &self->limits;
-    enum tri_status status = check_descriptor(self->private_fd, "private", error);
+    enum tri_status status;
 
-    if (status == TRI_OK)
-        status = check_descriptor(self->ready_fd, "ready-fd", error);
-    if (status != TRI_OK)
-        return status;
     if (limits->lease_ms < 3 * limits->heartbeat_ms)
         return tri_fail(error, TRI_INVALID,
                         "--lease must be at least three times --heartbeat, or a single lost "
@@ -280,15 +182,14 @@ enum tri_status options_open(struct options *self,
     enum tri_status status;
 
     options_init(self);
-    status = each_option(self, argc, argv, look_ahead, error);
-    if (status != TRI_OK || self->action != OPTIONS_RUN)
+    status =
+        tri_settings_look_ahead(&program, argc, argv, &self->action, &self->config_path, error);
+    if (status != TRI_OK || self->action != TRI_ACTION_RUN)
         return status;
-    status = open_file(self, self->config_path, error);
-    if (status == TRI_OK)
-        status = read_file(self, error);
+    status = tri_settings_read_file(&program, self->config_path, self, &self->config, error);
     listed = self->listen_count;
     if (status == TRI_OK)
-        status = each_option(self, argc, argv, set_value, error);
+        status = tri_settings_read_line(&program, argc, argv, self, error);
     if (status == TRI_OK && self->listen_count > listed) {
         /* Endpoints of the command line replace those of the file. */
         self->listen_count -= listed;
@@ -307,4 +208,20 @@ enum tri_status options_open(struct options *self,
 void options_close(struct options *self)
 {
     tri_config_close(&self->config);
+}
+
+void options_print_help(FILE *out)
+{
+    struct options defaults;
+
+    options_init(&defaults);
+    fputs("Usage: trireme-broker [OPTION]...\n"
+          "Accept batches of tasks, lease slices of them to workers, gather the results.\n",
+          out);
+    tri_settings_print(&program, &defaults, out);
+    fputs("\nSizes: 512K 64M 1G. Durations: 100ms 10s 1h 30m.\n"
+          "Exit status: 0 stopped, 2 usage or an endpoint that is not allowed, 69 an endpoint\n"
+          "cannot be listened on or the store not be opened, 70 the store or the system failed.\n"
+          "SIGTERM, SIGINT, SIGHUP: say goodbye to every peer and stop; once more: stop at once.\n",
+          out);
 }

@@ -1,6 +1,5 @@
 /* options.h - what the broker is told: defaults, then the configuration file, then the command
- * line, the later over the earlier. One table (usage.c) holds every option, its key in the file,
- * its bounds and its help, so that they cannot disagree.
+ * line, the later over the earlier. One table holds every option (common/settings.h).
  *
  * Memory:  texts are borrowed from argv or from the configuration, which lives as long as the
  *          options.
@@ -13,6 +12,7 @@
 #include "broker/net/gauge.h"
 #include "common/log.h"
 #include "common/net/endpoint.h"
+#include "common/settings.h"
 
 #include <stdio.h>
 
@@ -21,10 +21,8 @@
 #define OPTIONS_STORE_MEMORY "memory"
 #define OPTIONS_STORE_DEFAULT "broker.db"
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
-
 struct options {
-    enum options_action action;
+    enum tri_action action;
     struct tri_endpoint listen[OPTIONS_LISTEN_MAX];
     size_t listen_count;
     enum tri_insecure insecure;
@@ -50,41 +48,5 @@ enum tri_status options_open(struct options *self,
 void options_close(struct options *self);
 
 void options_print_help(FILE *out);
-
-/* ---- the table, for options.c and usage.c ---------------------------------------------------- */
-
-enum setting_kind {
-    SETTING_LISTEN,
-    SETTING_INSECURE,
-    SETTING_STORE,
-    SETTING_NUMBER,
-    SETTING_SIZE,
-    SETTING_DURATION,
-    SETTING_TEXT,
-    SETTING_LEVEL,
-    SETTING_DESCRIPTOR,
-    SETTING_FLAG,
-    SETTING_CONFIG,
-    SETTING_HELP,
-    SETTING_VERSION,
-};
-
-struct setting {
-    const char *name;     /* "max-peers": --max-peers, and max_peers in section broker of a file */
-    const char *argument; /* as help shows it, NULL: none */
-    enum setting_kind kind;
-    size_t offset; /* of the member it sets */
-    uint64_t min;
-    uint64_t max;
-    bool in_file;
-    const char *group; /* the heading that stands before it, or NULL */
-    const char *help;  /* "%s" stands for the default */
-};
-
-extern const struct setting settings[];
-extern const size_t setting_count;
-
-/* Every default. */
-void options_init(struct options *self);
 
 #endif

@@ -36,6 +36,11 @@ void tri_log_fd_set(int fd)
     atomic_store(&log_fd, fd);
 }
 
+const char *tri_log_level_name(enum tri_log_level level)
+{
+    return level_texts[level];
+}
+
 enum tri_status tri_log_level_parse(const char *text, enum tri_log_level *level)
 {
     for (size_t i = 0; i < TRI_COUNT_OF(level_texts); i++) {

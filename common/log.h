@@ -33,6 +33,8 @@ void tri_log_level_set(enum tri_log_level level);
 enum tri_log_level tri_log_level_get(void);
 void tri_log_fd_set(int fd);
 
+/* Its word, as the log writes it. */
+const char *tri_log_level_name(enum tri_log_level level);
 /* Find a level by its word: TRI_INVALID when there is none. */
 enum tri_status tri_log_level_parse(const char *text, enum tri_log_level *level);
 

@@ -138,13 +138,13 @@ int main(int argc, char **argv)
         return WORKER_EXIT_USAGE;
     }
     switch (options.action) {
-    case OPTIONS_HELP:
+    case TRI_ACTION_HELP:
         options_print_help(stdout);
         break;
-    case OPTIONS_VERSION:
+    case TRI_ACTION_VERSION:
         printf("trireme-worker %s\n", TRI_SOFTWARE_VERSION);
         break;
-    case OPTIONS_RUN:
+    case TRI_ACTION_RUN:
         status = serve(&options);
         break;
     }

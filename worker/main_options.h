@@ -1,6 +1,5 @@
 /* main_options.h - what the worker is told: defaults, then the configuration file, then the command
- * line, the later over the earlier. One table holds every option, its key in the file and its help,
- * so that they cannot disagree.
+ * line, the later over the earlier. One table holds every option (common/settings.h).
  *
  * Memory:  texts are borrowed from argv, the environment or the configuration, which lives as long
  *          as the options.
@@ -11,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/net/endpoint.h"
+#include "common/settings.h"
 #include "common/types.h"
 
 #include <stdio.h>
@@ -19,15 +19,13 @@
 #define OPTIONS_LIST_MAX 64
 #define OPTIONS_CONFIG_DEFAULT "/etc/trireme/worker.conf"
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
-
 struct options_list {
     const char *items[OPTIONS_LIST_MAX];
     size_t count;
 };
 
 struct options {
-    enum options_action action;
+    enum tri_action action;
     struct tri_endpoint endpoints[OPTIONS_ENDPOINTS_MAX];
     size_t endpoint_count;
     enum tri_insecure insecure;
