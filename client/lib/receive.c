@@ -4,28 +4,54 @@
 
 #include <stdio.h>
 
-/* The broker's ERROR about the session itself. What time may mend is tried again. */
+/* For good: no other connection to this broker would be better. */
+static void refuse(struct tri_session *self, tri_time now, const struct tri_error *why)
+{
+    tri_session_forget_connection(self, now);
+    self->link = TRI_LINK_REFUSED;
+    self->refusal = *why;
+}
+
+/* One of the two cannot read what the other says. It would say the same on every connection. */
+static void refuse_language(struct tri_session *self, tri_time now, const char *what)
+{
+    struct tri_error why;
+
+    tri_fail(&why, TRI_VERSION,
+             "the broker and this program speak different versions of the protocol (%.300s): use "
+             "the same version of both",
+             what);
+    refuse(self, now, &why);
+}
+
+/* The broker's ERROR about the session itself. What time may mend is tried again. A request that
+ * the broker cannot read is never answered by any other word. */
 static void on_session_error(struct tri_session *self,
                              tri_time now,
                              const struct tri_msg_error *message)
 {
+    char text[sizeof(self->last_word)];
+    struct tri_error why;
+
+    snprintf(text, sizeof(text), "%.*s", (int)message->text.size, (const char *)message->text.data);
+    if (self->link == TRI_LINK_UP
+        && (message->status == TRI_INVALID || message->status == TRI_UNSUPPORTED)) {
+        refuse_language(self, now, text);
+        return;
+    }
     if (self->link == TRI_LINK_UP)
-        tri_session_notice(self, "the broker says: %.*s", (int)message->text.size,
-                           (const char *)message->text.data);
+        tri_session_notice(self, "the broker says: %s", text);
     if (self->link != TRI_LINK_GREETING)
         return;
-    snprintf(self->last_word, sizeof(self->last_word), "%.*s", (int)message->text.size,
-             (const char *)message->text.data);
+    memcpy(self->last_word, text, sizeof(text));
     if (tri_error_is_temporary(message->status) || message->status == TRI_FULL) {
         tri_session_lose(self, now, self->last_word);
         if (self->retry_at < now + message->retry_after_ms)
             self->retry_at = now + message->retry_after_ms;
         return;
     }
-    tri_session_forget_connection(self, now);
-    self->link = TRI_LINK_REFUSED;
-    tri_fail(&self->refusal, (enum tri_status)message->status, "the broker refused: %s",
-             self->last_word);
+    tri_fail(&why, (enum tri_status)message->status, "the broker refused: %.480s", text);
+    refuse(self, now, &why);
 }
 
 /* ---- what the broker says ------------------------------------------------------------------- */
@@ -36,6 +62,10 @@ static void on_welcome(struct tri_session *self,
 {
     if (self->link != TRI_LINK_GREETING)
         return;
+    if (message->version != TRI_PROTOCOL_VERSION) {
+        refuse_language(self, now, "it chose one that was not offered");
+        return;
+    }
     self->link = TRI_LINK_UP;
     if (self->was_up)
         tri_session_notice(self, "the broker is back");
@@ -262,6 +292,9 @@ enum tri_status tri_session_receive(struct tri_session *self,
         return TRI_OK;
     if (status == TRI_MEMORY) /* wherever it ran out, nothing more was said */
         tri_fail(&local, TRI_MEMORY, "out of memory");
-    tri_session_lose(self, now, local.text);
+    if (status == TRI_INVALID)
+        refuse_language(self, now, local.text);
+    else
+        tri_session_lose(self, now, local.text);
     return status == TRI_MEMORY ? tri_fail(error, TRI_MEMORY, "%s", local.text) : TRI_OK;
 }

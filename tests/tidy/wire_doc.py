@@ -4,7 +4,12 @@
 The tables of messages, records, statuses and named numbers must be those of common/proto and
 common/include/trireme/status.h, in the same order, with the same limits; the example session must
 be tests/vectors/text/session.txt.
+
+The shapes of a protocol version are frozen: tests/tidy/shapes_VERSION has a digest of each table that
+goes over the network, and one that differs needs a new version. `wire_doc.py ROOT --freeze` writes
+the file of a new version, and adds new types to one that is there.
 """
+import hashlib
 import os
 import re
 import sys
@@ -85,6 +90,36 @@ def code_numbers(root):
     return rows
 
 
+# ---- what is frozen ---
+
+
+def shapes(tables):
+    """Heading to digest of what peers of other builds must agree on."""
+    inside_a_worker = re.compile(r" \(6[0-9]\)$")
+    return {heading: hashlib.sha256(repr(fields).encode()).hexdigest()[:16]
+            for heading, fields in tables.items() if not inside_a_worker.search(heading)}
+
+
+def compare_shapes(root, tables, freeze):
+    version = re.search(r"#define TRI_PROTOCOL_VERSION (\d+)",
+                        read(root, "common/proto/message.h")).group(1)
+    path = os.path.join(root, "tests/tidy/shapes_" + version)
+    now, frozen = shapes(tables), {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            frozen = dict(line.rstrip("\n").rsplit(" ", 1) for line in file)
+    for heading, digest in frozen.items():
+        if now.get(heading) != digest:
+            fault(f"{heading}: has another shape than in version {version} of the protocol; peers "
+                  "of that version cannot read it: raise TRI_PROTOCOL_VERSION, then --freeze")
+    missing = [heading for heading in now if heading not in frozen]
+    if freeze and not faults:
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(f"{heading} {now[heading]}\n" for heading in missing)
+    elif missing:
+        fault(f"{', '.join(missing)}: not frozen yet for version {version}: --freeze")
+
+
 # ---- the document --------------------------------------------------------------------------------
 
 
@@ -137,7 +172,9 @@ def main():
     root = sys.argv[1]
     text = read(root, "docs/spec/1-wire.md")
     sections = doc_sections(text)
-    compare_tables(code_tables(root), sections)
+    tables = code_tables(root)
+    compare_tables(tables, sections)
+    compare_shapes(root, tables, "--freeze" in sys.argv)
     if [tuple(row) for row in sections.get("Status", [])] != code_statuses(root):
         fault("Status: not the table of status.h")
     documented = {row[0]: row[1] for row in sections.get("Numbers with names", [])}

@@ -120,7 +120,7 @@ START_TEST(no_session_means_a_fresh_socket)
 }
 END_TEST
 
-START_TEST(bye_and_unreadable_messages_lose_the_connection)
+START_TEST(bye_loses_the_connection)
 {
     struct story s = story_up();
     struct tri_message bye = { .type = TRI_MESSAGE_BYE };
@@ -132,9 +132,51 @@ START_TEST(bye_and_unreadable_messages_lose_the_connection)
     expect_message(&s, TRI_MESSAGE_HELLO);
     broker_welcomes(&s);
     expect_notice(&s, "back");
-    broker_sends_bytes(&s, tri_bytes_of("\xc1garbage"));
-    expect_notice(&s, "lost");
     story_end(&s);
+}
+END_TEST
+
+static void expect_another_version(struct story *self, const char *what)
+{
+    ck_assert_int_eq(tri_session_link(self->session), TRI_LINK_REFUSED);
+    ck_assert_int_eq(tri_session_failure(self->session, &self->error), TRI_VERSION);
+    ck_assert_ptr_nonnull(strstr(self->error.text, what));
+    ck_assert_uint_eq(tri_session_deadline(self->session), TRI_NEVER);
+    story_end(self);
+}
+
+START_TEST(what_cannot_be_read_is_of_another_version_and_final)
+{
+    struct story s = story_up();
+
+    broker_sends_bytes(&s, tri_bytes_of("\xc1garbage"));
+    expect_another_version(&s, "use the same version of both");
+}
+END_TEST
+
+START_TEST(what_the_broker_cannot_read_is_of_another_version_and_final)
+{
+    struct story s = story_up();
+
+    broker_answers_error(&s, 0, TRI_INVALID, 0);
+    expect_another_version(&s, "because");
+    s = story_up();
+    broker_answers_error(&s, 0, TRI_UNSUPPORTED, 0);
+    expect_another_version(&s, "because");
+}
+END_TEST
+
+START_TEST(a_version_that_was_not_offered_is_refused)
+{
+    struct story s = story_new();
+    struct tri_message welcome = { .type = TRI_MESSAGE_WELCOME };
+
+    time_passes_ms(&s, 0);
+    expect_connect(&s, 0);
+    expect_message(&s, TRI_MESSAGE_HELLO);
+    welcome.welcome.version = TRI_PROTOCOL_VERSION + 1;
+    broker_says(&s, &welcome, NULL);
+    expect_another_version(&s, "not offered");
 }
 END_TEST
 
@@ -317,7 +359,10 @@ int main(void)
     tcase_add_test(tcase, three_unanswered_heartbeats_lose_the_connection);
     tcase_add_test(tcase, a_client_that_was_away_for_an_hour_asks_before_it_gives_up);
     tcase_add_test(tcase, no_session_means_a_fresh_socket);
-    tcase_add_test(tcase, bye_and_unreadable_messages_lose_the_connection);
+    tcase_add_test(tcase, bye_loses_the_connection);
+    tcase_add_test(tcase, what_cannot_be_read_is_of_another_version_and_final);
+    tcase_add_test(tcase, what_the_broker_cannot_read_is_of_another_version_and_final);
+    tcase_add_test(tcase, a_version_that_was_not_offered_is_refused);
     tcase_add_test(tcase, a_type_of_a_later_version_is_ignored);
     tcase_add_test(tcase, an_error_of_version_to_hello_is_final);
     tcase_add_test(tcase, busy_to_hello_is_tried_again_when_the_broker_says);

@@ -273,6 +273,32 @@ START_TEST(nobody_there_is_unreachable_and_an_old_broker_is_version)
 }
 END_TEST
 
+START_TEST(a_broker_whose_rows_have_another_shape_is_version_and_not_waited_for)
+{
+    struct tiny_broker *old = tiny_broker_start(&(struct tiny_options){ .old_rows = true });
+    struct tri_client *client = client_to(tiny_broker_endpoint(old), 5000);
+    struct tri_batch_options options;
+    struct tri_task_result result;
+    struct tri_batch *batch;
+    enum tri_status status;
+
+    tri_batch_options_init(&options);
+    options.range = true;
+    options.range_count = 10;
+    options.handler = "echo";
+    status = tri_batch_submit(client, &options, &batch, &error);
+    if (status == TRI_OK) /* the ROW did not come together with ACCEPTED */
+        status = tri_batch_next(batch, -1, &result, &error);
+    ck_assert_int_eq(status, TRI_VERSION);
+    ck_assert_ptr_nonnull(strstr(error.text, "ROW: "));
+    ck_assert_ptr_nonnull(strstr(error.text, "use the same version of both"));
+    ck_assert_ptr_null(strchr(error.text, '\n'));
+    tri_batch_close(&batch);
+    tri_client_close(&client);
+    tiny_broker_stop(&old);
+}
+END_TEST
+
 START_TEST(endpoints_that_cannot_be_meant_are_refused)
 {
     ck_assert_ptr_null(client_to(NULL, 50));
@@ -436,6 +462,7 @@ int main(void)
     tcase_add_test(tcase, a_broker_that_restarts_is_found_again);
     tcase_add_test(tcase, the_second_endpoint_serves_when_the_first_is_mute);
     tcase_add_test(tcase, nobody_there_is_unreachable_and_an_old_broker_is_version);
+    tcase_add_test(tcase, a_broker_whose_rows_have_another_shape_is_version_and_not_waited_for);
     tcase_add_test(tcase, endpoints_that_cannot_be_meant_are_refused);
     tcase_add_test(tcase, an_interruption_ends_one_wait);
     tcase_add_test(tcase, a_poll_loop_sees_everything_through_one_descriptor);

@@ -75,6 +75,10 @@ static void say(struct tiny_broker *self,
     struct tri_buffer head = { 0 };
 
     tri_message_encode(message, &head);
+    if (self->options.old_rows && message->type == TRI_MESSAGE_ROW) {
+        head.data[0]--; /* a field less in the array; the last one is one byte */
+        head.size--;
+    }
     zmq_send(self->socket, peer.data, peer.size, ZMQ_SNDMORE);
     zmq_send(self->socket, head.data, head.size, body != NULL ? ZMQ_SNDMORE : 0);
     if (body != NULL)

@@ -21,6 +21,7 @@ struct tiny_options {
     bool reverse;          /* rows of a range come last first */
     bool refuse_version;
     bool mute;             /* never answers */
+    bool old_rows;         /* a ROW lacks its last field, as that of an older broker might */
     uint64_t hold_results; /* results are held back until so many items are there */
 };
 
