@@ -181,6 +181,8 @@ static const char *const after[] = {
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
     "PRAGMA wal_autocheckpoint = 0",
+    /* In pages: what one transaction writes stays in memory up to here, and is written once. */
+    "PRAGMA cache_spill = 512",
 };
 
 static enum tri_status execute_all(struct database *self,

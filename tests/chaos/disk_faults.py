@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import tempfile
 import time
@@ -97,7 +96,7 @@ def begin(lab, file, lines, handler, *options):
 
 # What others leave of the disk, and what a batch then wants of it, results not counted.
 LEFT_BYTES, BATCH = (0, 1 << 20), (b"x" * 20000 + b"\n") * 20
-FULL = re.compile("the disk of .* store is full")
+FULL, WAITS = "the disk of the broker's store is full", "waits for room"
 
 
 class Filling:
@@ -114,13 +113,13 @@ class Filling:
         cli = begin(self.lab, file, BATCH, "echo", "--connect-timeout", "1s")
         errors = trireme.Reader(cli.stderr)
         trireme.wait_until(lambda: errors.lines or cli.poll() is not None, "it ends, or complains")
-        if errors.lines and cli.poll() is None and FULL.search(errors.lines[0][1].decode()):
+        if errors.lines and WAITS in errors.lines[0][1].decode():
             self.waiting = cli
             return False
         status = cli.wait()
         errors.join()
         said = b"".join(line for _, line in errors.lines).decode()
-        if status == 75 and FULL.search(said):
+        if status == 75 and FULL in said:
             return False
         if status != 0:
             raise AssertionError(f"submit on a full disk: status {status}: {said}")
@@ -130,8 +129,9 @@ class Filling:
     def finish(self):
         """There is room: who waited goes on by itself. All that was accepted ends, and may go."""
         if self.waiting is not None:
-            if self.waiting.wait(HUNG_S) != 0:
-                raise AssertionError("who waited for room failed")
+            status = self.waiting.wait(HUNG_S)
+            if status != 0:
+                raise AssertionError(f"who waited for room ended with status {status}")
             self.numbers.append(int(self.waiting.stdout.read()))
         for number in self.numbers:
             self.lab.run("wait", number, *PATIENT)
