@@ -9,6 +9,8 @@
 #define THREAD_BYTES (UINT64_C(512) << 10)
 #define COROUTINE_BYTES (UINT64_C(16) << 10)
 #define FILES_PER_PROCESS 4u /* of the session and the launcher: link, table, pidfd, pipe */
+#define FILES_PER_COMMAND 5u /* of the launcher: pipes, and both ends of one that is starting */
+#define PROCESS_THREADS 2u   /* a host of one oar has a watch beside it */
 #define BLOCKING_THREADS 16u
 
 /* Commands beyond one a core. Between the end of a command and the start of the next a core would
@@ -139,10 +141,31 @@ static uint64_t oar_bytes(enum tri_model model)
                                        : COROUTINE_BYTES;
 }
 
+/* Processes and threads that one oar is, with what it runs. */
+static uint64_t oar_processes(const struct tri_rec_spec *spec, enum tri_model model)
+{
+    bool runs_commands = spec->argv.count != 0;
+
+    if (model == TRI_MODEL_PROCESS)
+        return runs_commands ? 1 : PROCESS_THREADS;
+    return (model == TRI_MODEL_THREAD) + runs_commands;
+}
+
+/* Descriptors that one oar takes, in whichever process it takes most. */
+static uint64_t oar_files(const struct tri_rec_spec *spec, enum tri_model model)
+{
+    if (spec->argv.count != 0)
+        return FILES_PER_COMMAND;
+    return model == TRI_MODEL_PROCESS ? FILES_PER_PROCESS : model == TRI_MODEL_THREAD ? 1 : 0;
+}
+
 static void clamp_all(const struct tri_rec_spec *spec,
                       const struct chooser_machine *machine,
                       struct choice *choice)
 {
+    uint64_t processes = oar_processes(spec, choice->model);
+    uint64_t files = oar_files(spec, choice->model);
+
     /* The number of tasks is known for ranges only; items may still be coming. */
     if (spec->source == TRI_SOURCE_RANGE && spec->width == 0)
         clamp(choice, spec->count, "the number of tasks");
@@ -150,10 +173,10 @@ static void clamp_all(const struct tri_rec_spec *spec,
         clamp(choice, machine->width_max, "this worker's --width");
     if (machine->memory_bytes != 0)
         clamp(choice, machine->memory_bytes / oar_bytes(choice->model), "the memory there is");
-    if (machine->processes_max != 0 && choice->model != TRI_MODEL_ASYNC)
-        clamp(choice, machine->processes_max, "the limit of processes and threads");
-    if (machine->files_max != 0 && choice->model == TRI_MODEL_PROCESS)
-        clamp(choice, machine->files_max / FILES_PER_PROCESS, "the limit of open files");
+    if (machine->processes_max != 0 && processes != 0)
+        clamp(choice, machine->processes_max / processes, "the limit of processes and threads");
+    if (machine->files_max != 0 && files != 0)
+        clamp(choice, machine->files_max / files, "the limit of open files");
     clamp(choice, CHOOSER_WIDTH_MAX, "the protocol");
 }
 

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
-#define FDS_KEPT 64           /* for links and tables, however many commands run */
+#define FDS_KEPT 64           /* for links and tables, however many commands run: at most, ... */
+#define FDS_KEPT_PART 4       /* ... and of few descriptors this part */
 #define PARENT_SIGNAL SIGUSR1 /* the thread that started us has ended */
 
 void launcher_free_later(struct launcher_state *self, void *memory)
@@ -156,6 +157,14 @@ static bool open_signals(struct launcher_state *self)
     return true;
 }
 
+/* Pipes of commands have descriptors below this. */
+static int fd_end_of(rlim_t limit)
+{
+    rlim_t kept = limit / FDS_KEPT_PART < FDS_KEPT ? limit / FDS_KEPT_PART : FDS_KEPT;
+
+    return limit < INT_MAX ? (int)(limit - kept) : INT_MAX;
+}
+
 static bool begin(struct launcher_state *self, int link_fd)
 {
     struct rlimit more;
@@ -174,7 +183,7 @@ static bool begin(struct launcher_state *self, int link_fd)
     more = (struct rlimit){ self->files.rlim_max, self->files.rlim_max };
     self->files_raised =
         more.rlim_cur != self->files.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0;
-    self->fd_end = more.rlim_max < INT_MAX ? (int)more.rlim_max - FDS_KEPT : INT_MAX;
+    self->fd_end = fd_end_of(more.rlim_max);
     for (size_t i = 0; i < TRI_COUNT_OF(self->running); i++)
         tri_dlist_init(&self->running[i]);
     tri_dlist_init(&self->ending);

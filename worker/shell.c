@@ -25,6 +25,7 @@ static void trace(const char *text)
 {
     char event[64];
     size_t size = strcspn(text, " ");
+    bool alarming = strncmp(text, "batch.clamped", 13) == 0;
     bool loud = strncmp(text, "broker.", 7) == 0 || strncmp(text, "worker.", 7) == 0
                 || strncmp(text, "batch.refused", 13) == 0 || strncmp(text, "host.gone", 9) == 0
                 || strncmp(text, "host.stalled", 12) == 0 || strncmp(text, "host.broken", 11) == 0
@@ -34,8 +35,10 @@ static void trace(const char *text)
         size = sizeof(event) - 1;
     memcpy(event, text, size);
     event[size] = '\0';
-    tri_log(loud ? TRI_LOG_INFO : TRI_LOG_DEBUG, event, "%s",
-            text[size] == ' ' ? text + size + 1 : "");
+    tri_log(alarming ? TRI_LOG_WARN
+            : loud   ? TRI_LOG_INFO
+                     : TRI_LOG_DEBUG,
+            event, "%s", text[size] == ' ' ? text + size + 1 : "");
 }
 
 static void perform(struct shell *self, const struct session_effect *effect)

@@ -142,7 +142,7 @@ static bool start_broker(struct private *self, const struct cli *cli, int lifeli
 static bool start_worker(struct private *self, const struct cli *cli, int lifeline)
 {
     const char *argv[16] = { "trireme-worker", "--broker", self->endpoint, "--name", "local",
-                             "--private",      "3",        "--log-level",  "error" };
+                             "--private",      "3",        "--log-level",  "warn" };
     size_t count = 9;
 
     if (cli->test_handlers)

@@ -94,6 +94,16 @@ static enum tri_status find_nature(struct session *self, struct batch *batch, ui
     return TRI_OK;
 }
 
+/* Somebody asked for more than this machine allows. */
+static bool is_clamped(const struct session *self, const struct batch *batch)
+{
+    uint64_t limit = self->options.machine.width_max;
+
+    return batch->choice.status == TRI_OK && batch->choice.width < batch->spec.width
+           && (limit == 0 || batch->choice.width < limit)
+           && batch->choice.model != TRI_MODEL_SERIAL;
+}
+
 static void choose(struct session *self, struct batch *batch)
 {
     static const struct chooser_profile unmeasured;
@@ -102,6 +112,10 @@ static void choose(struct session *self, struct batch *batch)
     if (find_nature(self, batch, &flags) != TRI_OK)
         return;
     chooser_choose(&batch->spec, flags, &unmeasured, &self->options.machine, &batch->choice);
+    if (is_clamped(self, batch))
+        effects_trace(self, "batch.clamped batch=%lu width=%lu wanted=%lu why=\"%s\"",
+                      (unsigned long)batch->number, (unsigned long)batch->choice.width,
+                      (unsigned long)batch->spec.width, batch->choice.reason);
 }
 
 /* A task's output goes to the broker in one message, with what its neighbours give meanwhile. */
@@ -272,6 +286,23 @@ void batches_failed(struct session *self, struct batch *batch, const char *why)
     snprintf(reason, sizeof(reason), "%u hosts in a row ended without finishing a task: %.200s",
              FAILURES_MAX, why);
     batches_refuse(self, batch, TRI_SYSTEM, reason);
+}
+
+bool batches_narrow(struct session *self, struct batch *batch, const char *why)
+{
+    struct choice *choice = &batch->choice;
+    size_t length = strlen(choice->reason);
+
+    if (batch->ones == 0 || choice->status != TRI_OK)
+        return false;
+    choice->width = batch->ones;
+    snprintf(choice->reason + length, sizeof(choice->reason) - length,
+             "; %lu because no more can be started: %.200s", (unsigned long)choice->width, why);
+    effects_trace(self, "batch.clamped batch=%lu width=%lu wanted=%lu why=\"%s\"",
+                  (unsigned long)batch->number, (unsigned long)choice->width,
+                  (unsigned long)batch->spec.width, choice->reason);
+    batches_tell_oars(self, batch);
+    return true;
 }
 
 static void end_idle_hosts(struct session *self, struct batch *batch)

@@ -96,6 +96,8 @@ static void judge(struct session *self, struct host *host, const struct session_
         feeding_divide(batch, host->kind, suspects);
     }
     hosts_give_back(self, host);
+    if (event->status != TRI_OK && host->kind == HOST_ONE)
+        blamed = batches_narrow(self, batch, text);
     if (!blamed)
         batches_failed(self, batch, text);
 }

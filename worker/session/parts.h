@@ -53,6 +53,10 @@ void batches_wake_at(struct session *self, struct batch *batch, tri_time at);
 /* A host of it ended before it had reported anything: wait longer each time, in the end refuse. */
 void batches_failed(struct session *self, struct batch *batch, const char *why);
 
+/* No more of its hosts of one oar can be started: make do with those that serve, for good. False
+ * when none does. */
+bool batches_narrow(struct session *self, struct batch *batch, const char *why);
+
 /* Mean wall time of one task in nanoseconds; 0: not measured. */
 uint64_t batches_task_ns(const struct batch *batch);
 void batches_measure(struct batch *batch, uint64_t count, uint64_t wall_ns);

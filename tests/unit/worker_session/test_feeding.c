@@ -189,6 +189,25 @@ START_TEST(items_are_cut_for_each_oar)
 }
 END_TEST
 
+START_TEST(where_no_more_hosts_can_be_started_those_that_serve_do_it)
+{
+    session_begins(NULL);
+    process_batch(3);
+    lease_comes(10, 1, 0, 3);
+    for (uint64_t host = 1; host <= 3; host++) {
+        expect_host(host, "process", 1);
+        expect("to %lu: LEASE %lu %lu+1", (unsigned long)host, (unsigned long)host,
+               (unsigned long)host - 1);
+    }
+    host_does_not_start(3);
+    expect("OARS 1 process x2");
+    host_returns(1, 1, 0, 1, 1);
+    expect("RESULTS #1 lease 10: 0+1");
+    expect("to 1: LEASE 4 2+1");
+    session_ends();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("feeding");
@@ -201,5 +220,6 @@ int main(void)
     tcase_add_test(tcase, a_cancelled_process_is_stopped_for_certain);
     tcase_add_test(tcase, hosts_are_spawned_afresh_when_that_is_asked_for);
     tcase_add_test(tcase, items_are_cut_for_each_oar);
+    tcase_add_test(tcase, where_no_more_hosts_can_be_started_those_that_serve_do_it);
     return unit_run("worker_session/feeding", tcase);
 }
