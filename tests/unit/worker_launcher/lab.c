@@ -17,7 +17,7 @@ static char fifo[sizeof(folder) + 8];
 static uint64_t host_count;
 static struct link_message from_launcher;
 
-void lab_prepare(void)
+static void lab_prepare(void)
 {
     memcpy(folder, FOLDER, sizeof(FOLDER));
     ck_assert_ptr_nonnull(mkdtemp(folder));
@@ -25,11 +25,15 @@ void lab_prepare(void)
     ck_assert_int_eq(mkfifo(fifo, 0600), 0);
 }
 
-void lab_tidy(void)
+static void lab_tidy(void)
 {
     unlink(fifo);
-    rmdir(folder);
-    folder[0] = '\0';
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+void lab_folder_for(TCase *tcase)
+{
+    tcase_add_unchecked_fixture(tcase, lab_prepare, lab_tidy);
 }
 
 void lab_open(void)
@@ -37,15 +41,12 @@ void lab_open(void)
     struct launcher_options options = { .program = NULL };
     struct tri_error error;
 
-    if (folder[0] == '\0')
-        lab_prepare();
     ck_assert_int_eq(launcher_open(&lab_launcher, &options, &error), TRI_OK);
 }
 
 void lab_close(void)
 {
     launcher_close(&lab_launcher);
-    lab_tidy();
 }
 
 /* ---- hosts ---------------------------------------------------------------------------------- */

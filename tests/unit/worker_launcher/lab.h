@@ -39,9 +39,8 @@ enum lab_errand {
 
 extern struct launcher lab_launcher;
 
-/* A folder with a FIFO, which lab_open makes and lab_close removes if nobody else does. */
-void lab_prepare(void);
-void lab_tidy(void);
+/* A folder with a FIFO, for all tests of the case: it is removed however they end. */
+void lab_folder_for(TCase *tcase);
 
 void lab_open(void);
 void lab_close(void);

@@ -459,6 +459,7 @@ int main(int argc, char **argv)
     launcher_take_role(argc, argv);
     setenv("LAB_INHERITED", "inherited", 1);
     signal(SIGHUP, SIG_IGN); /* as under nohup */
+    lab_folder_for(tcase);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_command_gives_its_output_its_errors_and_its_exit_code);
     tcase_add_test(tcase, a_command_that_a_signal_ends_says_which);

@@ -263,6 +263,7 @@ int main(int argc, char **argv)
     TCase *tcase = tcase_create("hosts");
 
     launcher_take_role(argc, argv);
+    lab_folder_for(tcase);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_forked_host_is_its_zygotes_child_and_runs_commands);
     tcase_add_test(tcase, a_spawned_host_is_the_launchers_child_and_runs_commands);

@@ -304,7 +304,6 @@ START_TEST(a_session_that_is_killed_leaves_nothing)
 
     ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     ck_assert_int_eq(pipe(fds), 0);
-    lab_prepare();
     session = fork();
     if (session == 0) {
         setup();
@@ -318,7 +317,6 @@ START_TEST(a_session_that_is_killed_leaves_nothing)
     ck_assert_int_eq(waitpid(zoo.launcher, NULL, 0), zoo.launcher);
     expect_empty_zoo(&zoo);
     ck_assert_int_eq(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), -1); /* no child at all */
-    lab_tidy();
 }
 END_TEST
 
@@ -347,6 +345,8 @@ int main(int argc, char **argv)
     int failed;
 
     launcher_take_role(argc, argv);
+    lab_folder_for(tcase);
+    lab_folder_for(alone);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_command_ends_when_it_ends_although_a_child_holds_its_pipe);
     tcase_add_test(tcase, a_child_that_goes_on_writing_does_not_hold_its_command);
