@@ -269,7 +269,9 @@ START_TEST(zygotes_hosts_and_commands_end_with_their_launcher)
     ck_assert_int_eq(waitpid(zoo.launcher, NULL, 0), zoo.launcher);
     /* By the end of their links or by the kernel, whichever is first. */
     ck_assert_int_eq(waitpid(zoo.zygote, NULL, 0), zoo.zygote);
-    ck_assert_int_eq(waitpid(zoo.forked, NULL, 0), zoo.forked);
+    /* Its zygote may have seen its end, and then no trace is left for us. */
+    if (waitpid(zoo.forked, NULL, 0) != zoo.forked)
+        ck_assert(lab_is_gone(zoo.forked));
     ck_assert_int_eq(waitpid(zoo.spawned, NULL, 0), zoo.spawned);
     ck_assert_int_eq(waitpid(zoo.command, &wait_status, 0), zoo.command);
     ck_assert_int_eq(wait_status, SIGKILL);
