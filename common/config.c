@@ -146,7 +146,7 @@ static const char *line_scan(struct scan *scan, const char *line, const char *en
     return value_check(at, end);
 }
 
-/* "broker" when "broker/listen" is known; "keys/x" when "keys/" is. */
+/* "broker" when "broker/listen" is known. */
 static bool is_known(const char *path, const char *const *known, size_t count)
 {
     size_t size = strlen(path);
@@ -156,9 +156,6 @@ static bool is_known(const char *path, const char *const *known, size_t count)
 
         if (strcmp(known[i], path) == 0
             || (length > size && known[i][size] == '/' && memcmp(known[i], path, size) == 0))
-            return true;
-        if (length > 0 && known[i][length - 1] == '/' && size > length
-            && memcmp(known[i], path, length) == 0 && strchr(path + length, '/') == NULL)
             return true;
     }
     return false;
@@ -285,26 +282,12 @@ size_t tri_config_list_count(const struct tri_config *self, const char *key)
     return count;
 }
 
-const char *tri_config_name_at(const struct tri_config *self, const char *section, size_t i)
+/* Of the i-th value of the key. */
+static unsigned line_of(const struct tri_config *self, const char *key, size_t i)
 {
-    size_t size = strlen(section);
-
-    for (size_t at = 0; self != NULL && at < self->count; at++) {
-        const char *path = self->entries[at].path;
-
-        if (strlen(path) > size && memcmp(path, section, size) == 0 && path[size] == '/'
-            && strchr(path + size + 1, '/') == NULL && i-- == 0)
-            return path + size + 1;
-    }
-    return NULL;
-}
-
-static unsigned line_of(const struct tri_config *self, const char *key)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        if (strcmp(self->entries[i].path, key) == 0)
-            return self->entries[i].line;
-    }
+    for (size_t at = 0; at < self->count; at++)
+        if (strcmp(self->entries[at].path, key) == 0 && i-- == 0)
+            return self->entries[at].line;
     return 0;
 }
 
@@ -317,36 +300,20 @@ enum tri_status tri_config_string(const struct tri_config *self,
 
     if (count > 1)
         return tri_fail(error, TRI_INVALID, "%s:%u: %s is given %zu times", self->file,
-                        line_of(self, key), key, count);
+                        line_of(self, key, 1), key, count);
     if (count == 1)
         *out = tri_config_list_at(self, key, 0);
     return TRI_OK;
 }
 
-/* Put file and line before what a parser said. */
-static enum tri_status value_error(const struct tri_config *self,
-                                   const char *key,
-                                   const struct tri_error *why,
-                                   struct tri_error *error)
+enum tri_status tri_config_refuse(const struct tri_config *self,
+                                  const char *key,
+                                  size_t i,
+                                  const struct tri_error *why,
+                                  struct tri_error *error)
 {
-    return tri_fail(error, TRI_INVALID, "%s:%u: %s: %.200s", self->file, line_of(self, key), key,
+    return tri_fail(error, TRI_INVALID, "%s:%u: %s: %.300s", self->file, line_of(self, key, i), key,
                     why->text);
-}
-
-enum tri_status tri_config_u64(const struct tri_config *self,
-                               const char *key,
-                               uint64_t min,
-                               uint64_t max,
-                               uint64_t *out,
-                               struct tri_error *error)
-{
-    struct tri_error why;
-    const char *text = NULL;
-    enum tri_status status = tri_config_string(self, key, &text, error);
-
-    if (status == TRI_OK && text != NULL && tri_parse_u64(text, min, max, out, &why) != TRI_OK)
-        return value_error(self, key, &why, error);
-    return status;
 }
 
 enum tri_status tri_config_duration_ms(const struct tri_config *self,
@@ -359,42 +326,6 @@ enum tri_status tri_config_duration_ms(const struct tri_config *self,
     enum tri_status status = tri_config_string(self, key, &text, error);
 
     if (status == TRI_OK && text != NULL && tri_parse_duration_ms(text, out, &why) != TRI_OK)
-        return value_error(self, key, &why, error);
+        return tri_config_refuse(self, key, 0, &why, error);
     return status;
-}
-
-enum tri_status tri_config_size(const struct tri_config *self,
-                                const char *key,
-                                uint64_t *out,
-                                struct tri_error *error)
-{
-    struct tri_error why;
-    const char *text = NULL;
-    enum tri_status status = tri_config_string(self, key, &text, error);
-
-    if (status == TRI_OK && text != NULL && tri_parse_size(text, out, &why) != TRI_OK)
-        return value_error(self, key, &why, error);
-    return status;
-}
-
-enum tri_status tri_config_bool(const struct tri_config *self,
-                                const char *key,
-                                bool *out,
-                                struct tri_error *error)
-{
-    static const char *const words[] = { "false", "true", "no", "yes", "0", "1" };
-    struct tri_error why;
-    const char *text = NULL;
-    enum tri_status status = tri_config_string(self, key, &text, error);
-
-    if (status != TRI_OK || text == NULL)
-        return status;
-    for (size_t i = 0; i < TRI_COUNT_OF(words); i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = i % 2 == 1;
-            return TRI_OK;
-        }
-    }
-    tri_fail(&why, TRI_INVALID, "%s is neither true nor false", TRI_SHOW_TEXT(text));
-    return value_error(self, key, &why, error);
 }

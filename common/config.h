@@ -24,7 +24,7 @@
 struct tri_config;
 
 /* Read `path`. `known` lists every key that may stand in it; any other is an error that names file
- * and line. A known key ending in '/' allows any single name below it ("keys/"). */
+ * and line. */
 enum tri_status tri_config_open(const char *path,
                                 const char *const *known,
                                 size_t known_count,
@@ -40,31 +40,20 @@ enum tri_status tri_config_string(const struct tri_config *self,
                                   const char *key,
                                   const char **out,
                                   struct tri_error *error);
-enum tri_status tri_config_u64(const struct tri_config *self,
-                               const char *key,
-                               uint64_t min,
-                               uint64_t max,
-                               uint64_t *out,
-                               struct tri_error *error);
-/* "true", "false", "yes", "no", "1", "0". */
-enum tri_status tri_config_bool(const struct tri_config *self,
-                                const char *key,
-                                bool *out,
-                                struct tri_error *error);
 enum tri_status tri_config_duration_ms(const struct tri_config *self,
                                        const char *key,
                                        uint64_t *out,
                                        struct tri_error *error);
-enum tri_status tri_config_size(const struct tri_config *self,
-                                const char *key,
-                                uint64_t *out,
-                                struct tri_error *error);
 
 /* The number of values of `key` (0 when absent), and the i-th. */
 size_t tri_config_list_count(const struct tri_config *self, const char *key);
 const char *tri_config_list_at(const struct tri_config *self, const char *key, size_t i);
 
-/* The names below `section` ("keys"), in the order of the file: NULL past the end. */
-const char *tri_config_name_at(const struct tri_config *self, const char *section, size_t i);
+/* Say what is wrong with the i-th value of `key`: TRI_INVALID, file, line and `why`. */
+enum tri_status tri_config_refuse(const struct tri_config *self,
+                                  const char *key,
+                                  size_t i,
+                                  const struct tri_error *why,
+                                  struct tri_error *error);
 
 #endif

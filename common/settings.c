@@ -150,31 +150,42 @@ static enum tri_status open_file(const struct tri_program *program,
     return status == TRI_NOTFOUND && path == NULL ? TRI_OK : status;
 }
 
+static enum tri_status read_key(const struct tri_program *program,
+                                const struct tri_config *config,
+                                const struct tri_setting *setting,
+                                void *values,
+                                struct tri_error *error)
+{
+    char key[KEY_SIZE];
+    size_t count = tri_config_list_count(config, file_key(program, setting, key));
+    const char *only;
+    struct tri_error why = { 0 };
+
+    if (setting->in_file == TRI_SETTING_ONCE
+        && tri_config_string(config, key, &only, error) != TRI_OK)
+        return TRI_INVALID;
+    for (size_t i = 0; i < count; i++)
+        if (set_value(program, values, setting, tri_config_list_at(config, key, i), &why) != TRI_OK)
+            return tri_config_refuse(config, key, i, &why, error);
+    return TRI_OK;
+}
+
 enum tri_status tri_settings_read_file(const struct tri_program *program,
                                        const char *path,
                                        void *values,
                                        struct tri_config **config,
                                        struct tri_error *error)
 {
-    char key[KEY_SIZE];
-    struct tri_error inner = { 0 };
     enum tri_status status;
 
     *config = NULL;
     status = open_file(program, path, config, error);
     if (status != TRI_OK || *config == NULL)
         return status;
-    for (size_t i = 0; i < program->setting_count; i++) {
-        const struct tri_setting *setting = &program->settings[i];
-        size_t count =
-            setting->in_file ? tri_config_list_count(*config, file_key(program, setting, key)) : 0;
-
-        for (size_t j = 0; j < count; j++)
-            if (set_value(program, values, setting, tri_config_list_at(*config, key, j), &inner)
-                != TRI_OK)
-                return tri_fail(error, TRI_INVALID, "configuration, %s: %.400s", key, inner.text);
-    }
-    return TRI_OK;
+    for (size_t i = 0; status == TRI_OK && i < program->setting_count; i++)
+        if (program->settings[i].in_file != TRI_SETTING_ABSENT)
+            status = read_key(program, *config, &program->settings[i], values, error);
+    return status;
 }
 
 /* ---- the command line ----------------------------------------------------------------------- */

@@ -28,6 +28,8 @@ enum tri_setting_kind {
     TRI_SETTING_OWN, /* this and those above are the program's, for its `set` */
 };
 
+enum tri_setting_file { TRI_SETTING_ABSENT, TRI_SETTING_ONCE, TRI_SETTING_LIST };
+
 struct tri_setting {
     const char *name;     /* "max-peers": --max-peers, and max_peers in the program's section */
     const char *argument; /* as help shows it; "[=WORD]": may be left out; NULL: none */
@@ -35,7 +37,7 @@ struct tri_setting {
     size_t offset; /* of the member it sets */
     uint64_t min;
     uint64_t max;
-    bool in_file;
+    enum tri_setting_file in_file;
     const char *group; /* the heading that stands before it, or NULL */
     const char *help;  /* "%s" stands for the default */
 };

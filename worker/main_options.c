@@ -6,48 +6,49 @@
 #define WIDTH_MAX 1000000
 #define MEMBER(name) offsetof(struct options, name)
 
-enum { SETTING_BROKER = TRI_SETTING_OWN, SETTING_INSECURE, SETTING_LIST, SETTING_MODEL };
+enum { SETTING_BROKER = TRI_SETTING_OWN, SETTING_INSECURE, SETTING_WORDS, SETTING_MODEL };
 
 static const struct tri_setting settings[] = {
-    { "broker", "ENDPOINT[,...]", SETTING_BROKER, 0, 0, 0, true, "Where it works",
+    { "broker", "ENDPOINT[,...]", SETTING_BROKER, 0, 0, 0, TRI_SETTING_ONCE, "Where it works",
       "brokers, tried in turn (TRIREME_BROKER, else " TRI_ENDPOINT_DEFAULT ")" },
-    { "insecure-no-auth", "[=network]", SETTING_INSECURE, 0, 0, 0, true, NULL,
+    { "insecure-no-auth", "[=network]", SETTING_INSECURE, 0, 0, 0, TRI_SETTING_ONCE, NULL,
       "connect without keys beyond this machine: =network (TRIREME_INSECURE)" },
-    { "name", "NAME", TRI_SETTING_TEXT, MEMBER(name), 1, 64, true, NULL,
+    { "name", "NAME", TRI_SETTING_TEXT, MEMBER(name), 1, 64, TRI_SETTING_ONCE, NULL,
       "of this worker (its host's name and pid)" },
-    { "label", "LABEL", SETTING_LIST, MEMBER(labels), 0, 0, true, NULL,
+    { "label", "LABEL", SETTING_WORDS, MEMBER(labels), 0, 0, TRI_SETTING_LIST, NULL,
       "what batches may ask for; may be given several times" },
 
-    { "model", "MODEL", SETTING_MODEL, 0, 0, 0, true, "How it works",
+    { "model", "MODEL", SETTING_MODEL, 0, 0, 0, TRI_SETTING_ONCE, "How it works",
       "run batches under process, thread, async or serial only (auto: all of them)" },
-    { "width", "N", TRI_SETTING_NUMBER, MEMBER(width), 0, WIDTH_MAX, true, NULL,
+    { "width", "N", TRI_SETTING_NUMBER, MEMBER(width), 0, WIDTH_MAX, TRI_SETTING_ONCE, NULL,
       "tasks in flight at most (0: chosen for each batch)" },
-    { "recycle", "N", TRI_SETTING_NUMBER, MEMBER(recycle_count), 0, WIDTH_MAX, true, NULL,
-      "replace a process with one oar after N tasks (0: never)" },
+    { "recycle", "N", TRI_SETTING_NUMBER, MEMBER(recycle_count), 0, WIDTH_MAX, TRI_SETTING_ONCE,
+      NULL, "replace a process with one oar after N tasks (0: never)" },
 
-    { "allow-commands", NULL, TRI_SETTING_FLAG, MEMBER(allow_commands), 0, 0, true,
+    { "allow-commands", NULL, TRI_SETTING_FLAG, MEMBER(allow_commands), 0, 0, TRI_SETTING_ONCE,
       "What tasks may touch", "run commands" },
-    { "allow-files", "DIR", SETTING_LIST, MEMBER(allow_files), 0, 0, true, NULL,
+    { "allow-files", "DIR", SETTING_WORDS, MEMBER(allow_files), 0, 0, TRI_SETTING_LIST, NULL,
       "handlers file.* and words, below DIR; may be given several times" },
-    { "allow-http", "HOST[:PORT]", SETTING_LIST, MEMBER(allow_http), 0, 0, true, NULL,
+    { "allow-http", "HOST[:PORT]", SETTING_WORDS, MEMBER(allow_http), 0, 0, TRI_SETTING_LIST, NULL,
       "handlers http.*, there; may be given several times" },
-    { "plugin", "FILE", SETTING_LIST, MEMBER(plugins), 0, 0, true, NULL,
+    { "plugin", "FILE", SETTING_WORDS, MEMBER(plugins), 0, 0, TRI_SETTING_LIST, NULL,
       "offer the handlers of a shared object; may be given several times" },
-    { "plugin-dir", "DIR", SETTING_LIST, MEMBER(plugin_dirs), 0, 0, true, NULL,
+    { "plugin-dir", "DIR", SETTING_WORDS, MEMBER(plugin_dirs), 0, 0, TRI_SETTING_LIST, NULL,
       "the same for every .so in DIR, which nobody else may write to" },
-    { "test-handlers", NULL, TRI_SETTING_FLAG, MEMBER(test_handlers), 0, 0, false, NULL,
-      "offer handlers that crash, fail and hang" },
+    { "test-handlers", NULL, TRI_SETTING_FLAG, MEMBER(test_handlers), 0, 0, TRI_SETTING_ABSENT,
+      NULL, "offer handlers that crash, fail and hang" },
 
-    { "config", "FILE", TRI_SETTING_CONFIG, 0, 0, 0, false, "The program",
+    { "config", "FILE", TRI_SETTING_CONFIG, 0, 0, 0, TRI_SETTING_ABSENT, "The program",
       "settings, in section worker (" OPTIONS_CONFIG_DEFAULT " when it exists)" },
-    { "log-level", "LEVEL", TRI_SETTING_LEVEL, MEMBER(log_level), 0, 0, true, NULL,
+    { "log-level", "LEVEL", TRI_SETTING_LEVEL, MEMBER(log_level), 0, 0, TRI_SETTING_ONCE, NULL,
       "error, warn, info or debug (%s), on stderr" },
-    { "private", "FD", TRI_SETTING_DESCRIPTOR, MEMBER(private_fd), 0, 0, false, NULL,
+    { "private", "FD", TRI_SETTING_DESCRIPTOR, MEMBER(private_fd), 0, 0, TRI_SETTING_ABSENT, NULL,
       "serve one owner, who may do everything; stop when FD reaches its end" },
-    { "check", NULL, TRI_SETTING_FLAG, MEMBER(check), 0, 0, false, NULL,
+    { "check", NULL, TRI_SETTING_FLAG, MEMBER(check), 0, 0, TRI_SETTING_ABSENT, NULL,
       "verify every invariant after every event (slow)" },
-    { "help", NULL, TRI_SETTING_HELP, 0, 0, 0, false, NULL, "print this" },
-    { "version", NULL, TRI_SETTING_VERSION, 0, 0, 0, false, NULL, "print the version" },
+    { "help", NULL, TRI_SETTING_HELP, 0, 0, 0, TRI_SETTING_ABSENT, NULL, "print this" },
+    { "version", NULL, TRI_SETTING_VERSION, 0, 0, 0, TRI_SETTING_ABSENT, NULL,
+      "print the version" },
 };
 
 /* ---- one value ------------------------------------------------------------------------------ */
@@ -106,7 +107,7 @@ static enum tri_status set_own(void *values,
         return set_brokers(self, text, error);
     case SETTING_INSECURE:
         return tri_insecure_parse(text == NULL ? "" : text, &self->insecure, error);
-    case SETTING_LIST:
+    case SETTING_WORDS:
         return add_item((struct options_list *)(void *)((char *)self + setting->offset), text,
                         error);
     case SETTING_MODEL:

@@ -276,31 +276,42 @@ static enum tri_status keep_going(struct tri_batch *self, struct tri_error *erro
     return tri_client_serve_sometimes(self->client, error);
 }
 
+/* How long a call has left: the clock is read only when there is something to wait for. */
+struct patience {
+    int timeout_ms;
+    bool started;
+    tri_time deadline;
+};
+
+static enum tri_status wait_on(struct tri_client *client,
+                               struct patience *patience,
+                               struct tri_error *error)
+{
+    if (!patience->started)
+        patience->deadline = tri_client_deadline(client, patience->timeout_ms);
+    patience->started = true;
+    return tri_client_wait(client, patience->deadline, error);
+}
+
 enum tri_status tri_batch_next(struct tri_batch *batch,
                                int timeout_ms,
                                struct tri_task_result *result,
                                struct tri_error *error)
 {
-    struct tri_client *client = batch->client;
-    tri_time deadline = 0;
-    bool waited = false;
+    struct patience patience = { .timeout_ms = timeout_ms };
+    enum tri_status status = TRI_OK;
 
-    if (client == NULL)
+    if (batch->client == NULL)
         return closed(error);
-    for (;;) {
-        enum tri_status status = keep_going(batch, error);
-
+    while (status == TRI_OK) {
+        status = keep_going(batch, error);
         if (status == TRI_OK)
-            status = tri_follow_next(batch->follow, client->now, result, error);
+            status = tri_follow_next(batch->follow, batch->client->now, result, error);
         if (status != TRI_EMPTY)
             return status;
-        if (!waited)
-            deadline = tri_client_deadline(client, timeout_ms);
-        waited = true;
-        status = tri_client_wait(client, deadline, error);
-        if (status != TRI_OK)
-            return status;
+        status = wait_on(batch->client, &patience, error);
     }
+    return status;
 }
 
 enum tri_status tri_batch_next_run(struct tri_batch *batch,
@@ -308,26 +319,20 @@ enum tri_status tri_batch_next_run(struct tri_batch *batch,
                                    struct tri_result_run *run,
                                    struct tri_error *error)
 {
-    struct tri_client *client = batch->client;
-    tri_time deadline = 0;
-    bool waited = false;
+    struct patience patience = { .timeout_ms = timeout_ms };
+    enum tri_status status = TRI_OK;
 
-    if (client == NULL)
+    if (batch->client == NULL)
         return closed(error);
-    for (;;) {
-        enum tri_status status = keep_going(batch, error);
-
+    while (status == TRI_OK) {
+        status = keep_going(batch, error);
         if (status == TRI_OK)
-            status = tri_follow_next_run(batch->follow, client->now, run, error);
+            status = tri_follow_next_run(batch->follow, batch->client->now, run, error);
         if (status != TRI_EMPTY || tri_follow_has_result(batch->follow))
             return status;
-        if (!waited)
-            deadline = tri_client_deadline(client, timeout_ms);
-        waited = true;
-        status = tri_client_wait(client, deadline, error);
-        if (status != TRI_OK)
-            return status;
+        status = wait_on(batch->client, &patience, error);
     }
+    return status;
 }
 
 void tri_batch_summary(const struct tri_batch *batch, struct tri_batch_summary *summary)
