@@ -112,6 +112,9 @@ static void follow(struct engine *engine,
     accept(engine, session, submit->request, batch);
     if (batch->halting || batch->cancelling)
         out_error(engine, session, submit->request, TRI_CANCELLED, "the batch has been stopped");
+    else if (submit->open != 0 && batch->sealed && batch->reason != NULL)
+        out_error(engine, session, submit->request, TRI_CLOSED, "the batch is sealed: %s",
+                  batch->reason);
     if (post != NULL)
         post_pump(engine, post);
 }

@@ -132,6 +132,12 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     return status;
 }
 
+/* Who sealed it does not matter: all of it is there. */
+static bool is_whole(const struct tri_append *append)
+{
+    return append->seal_wanted && append->durable == append->chunked;
+}
+
 void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *message)
 {
     enum tri_status status;
@@ -143,7 +149,7 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
     /* The batch was sealed by others. SUBMIT and ATTACH are never refused so: this is about an
      * earlier one of the same request, and comes again when that is answered. */
     if (message->status == TRI_CANCELLED || message->status == TRI_CLOSED) {
-        if (self->state == FOLLOW_FOLLOWED && !self->append.sealed)
+        if (self->state == FOLLOW_FOLLOWED && !self->append.sealed && !is_whole(&self->append))
             tri_append_on_error(self, now, message);
         return;
     }

@@ -187,6 +187,19 @@ START_TEST(a_client_that_comes_back_within_the_grace_goes_on)
 }
 END_TEST
 
+START_TEST(a_client_that_submits_again_is_told_that_its_batch_was_sealed_without_it)
+{
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", 0); /* it follows nothing, and would wait for credit for ever */
+    peer_says_bye(&s, "c1");
+    time_passes_ms(&s, s.options.limits.open_grace_ms);
+    expect_trace(&s, "batch.sealed batch=1 why=client_lost");
+    client_joins(&s, "c2");
+    client_opens(&s, "c2", "b1", 0);
+    expect(&s, "c2", "ERROR CLOSED");
+}
+END_TEST
+
 START_TEST(the_same_client_comes_back_and_may_take_its_time)
 {
     client_and_worker(&s, 4);
@@ -427,6 +440,7 @@ int main(void)
     STORY(a_seal_repeated_is_done_again_and_closes_the_batch);
     STORY(an_open_batch_whose_client_is_gone_past_its_grace_is_sealed);
     STORY(a_client_that_comes_back_within_the_grace_goes_on);
+    STORY(a_client_that_submits_again_is_told_that_its_batch_was_sealed_without_it);
     STORY(the_same_client_comes_back_and_may_take_its_time);
     STORY(a_successor_that_appends_nothing_does_not_keep_a_batch_open);
     STORY(a_chunk_is_deleted_when_all_its_tasks_are_done);

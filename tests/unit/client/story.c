@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#define WINDOW_BYTES (UINT64_C(1) << 20)
+
 struct story story_new(void)
 {
     struct story self = { .now = 1000 };
@@ -384,10 +386,11 @@ static struct tri_follow *batch_submit(struct story *self,
                                        bool open,
                                        uint64_t count,
                                        bool unordered,
-                                       uint64_t credit)
+                                       uint64_t credit,
+                                       uint64_t window_bytes)
 {
     struct tri_follow_options options = {
-        .uuid = { { 9 } }, .owner = true, .unordered = unordered, .window_bytes = 1 << 20
+        .uuid = { { 9 } }, .owner = true, .unordered = unordered, .window_bytes = window_bytes
     };
     struct tri_buffer spec =
         spec_of(reducer, open ? TRI_SOURCE_ITEMS : TRI_SOURCE_RANGE, open ? 0 : count);
@@ -414,17 +417,22 @@ static struct tri_follow *batch_submit(struct story *self,
 
 struct tri_follow *batch_open(struct story *self, uint64_t credit)
 {
-    return batch_submit(self, "", true, 0, false, credit);
+    return batch_submit(self, "", true, 0, false, credit, WINDOW_BYTES);
+}
+
+struct tri_follow *batch_detached(struct story *self, uint64_t credit)
+{
+    return batch_submit(self, "", true, 0, false, credit, 0);
 }
 
 struct tri_follow *batch_range(struct story *self, uint64_t count, bool unordered)
 {
-    return batch_submit(self, "", false, count, unordered, 0);
+    return batch_submit(self, "", false, count, unordered, 0, WINDOW_BYTES);
 }
 
 struct tri_follow *batch_reduced(struct story *self, const char *reducer)
 {
-    return batch_submit(self, reducer, false, 1000, false, 0);
+    return batch_submit(self, reducer, false, 1000, false, 0, WINDOW_BYTES);
 }
 
 void batch_adds(struct story *self, struct tri_follow *follow, int64_t first, int64_t count)

@@ -100,6 +100,9 @@ void broker_entries(struct story *self,
 /* Batch 7, accepted, with this credit. Items may be added, or a range. */
 struct tri_follow *batch_open(struct story *self, uint64_t credit);
 struct tri_follow *batch_range(struct story *self, uint64_t count, bool unordered);
+
+/* Open, and its results are not asked for. */
+struct tri_follow *batch_detached(struct story *self, uint64_t credit);
 struct tri_follow *batch_reduced(struct story *self, const char *reducer);
 
 /* Add the integers first, first + 1, ... */

@@ -437,6 +437,36 @@ START_TEST(a_seal_whose_confirmation_was_lost_is_known_by_the_state)
 }
 END_TEST
 
+START_TEST(a_batch_that_was_sealed_while_its_submitter_was_away_takes_no_more)
+{
+    for (uint64_t has = 4; has <= 10; has += 6) {
+        struct story s = story_up();
+        struct tri_follow *batch = batch_detached(&s, PLENTY);
+        struct tri_message accepted = { .type = TRI_MESSAGE_ACCEPTED };
+        uint8_t hash[16];
+
+        batch_adds(&s, batch, 0, 4);
+        ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
+        batch_adds(&s, batch, 4, 6);
+        ck_assert_int_eq(tri_follow_seal(batch, &s.error), TRI_OK);
+        expect_appends(&s, 0, 10);
+        expect_message(&s, TRI_MESSAGE_SEAL);
+        connection_breaks(&s);
+        hash_of(has, hash);
+        accepted.accepted.request = expect_message(&s, TRI_MESSAGE_SUBMIT)->submit.request;
+        accepted.accepted.number = 7;
+        accepted.accepted.count = has;
+        accepted.accepted.hash = (struct tri_bytes){ hash, 16 };
+        broker_says(&s, &accepted, NULL);
+        broker_answers_error(&s, accepted.accepted.request, TRI_CLOSED, 0);
+        /* With all of it the SEAL will be answered; with a part it never can be. */
+        ck_assert_int_eq(tri_follow_durable(batch, &s.error), has == 10 ? TRI_EMPTY : TRI_CLOSED);
+        story_skip(&s);
+        story_end(&s);
+    }
+}
+END_TEST
+
 START_TEST(a_batch_that_is_stopped_takes_no_more_and_keeps_its_results)
 {
     struct story s = story_up();
@@ -526,6 +556,7 @@ int main(void)
     tcase_add_test(tcase, a_conflict_that_stays_after_asking_is_final);
     tcase_add_test(tcase, a_batch_sealed_while_the_client_was_away_takes_no_more);
     tcase_add_test(tcase, a_seal_whose_confirmation_was_lost_is_known_by_the_state);
+    tcase_add_test(tcase, a_batch_that_was_sealed_while_its_submitter_was_away_takes_no_more);
     tcase_add_test(tcase, a_batch_that_is_stopped_takes_no_more_and_keeps_its_results);
     tcase_add_test(tcase, a_lost_submit_is_sent_again_unchanged);
     tcase_add_test(tcase, a_submit_without_a_broker_is_unreachable_in_the_end);
