@@ -2,49 +2,16 @@
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"
+#include "tests/sim/broker_state.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
-#include "tests/sim/store.h"
 #include "tests/sim/tale.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define FRAMES_MAX 300
 #define STEPS_AT_ONCE 200000 /* without any time passing: it goes round in circles */
-
-/* A message that waits for its commit. */
-struct parcel {
-    struct tri_dlist_node node;
-    uint64_t ticket;
-    struct peer_id peer;
-    size_t count;
-    struct tri_frame *frames[];
-};
-
-/* An event that performing effects has caused. */
-struct errand {
-    struct sim_timer timer;
-    struct tri_dlist_node node;
-    struct event event;
-};
-
-struct broker {
-    struct sim_node node;
-    struct engine *engine;
-    struct store store;
-    struct sim_timer tick;
-    struct sim_timer commit;
-    struct tri_dlist_head outbox;
-    struct tri_dlist_head errands;
-    uint64_t ticket;  /* of the last commit that was begun */
-    uint64_t durable; /* of the last one that is durable */
-    bool is_dirty;    /* written since the last commit was begun */
-    uint64_t stood;   /* how often the engine has stepped at one time */
-    uint64_t stood_at;
-    uint64_t quiet_until; /* after it stood still: peers are heard before anything expires */
-};
 
 static uint64_t check_every = 1;
 
@@ -64,7 +31,14 @@ struct sim_node *broker_node(struct sim *sim)
 
 size_t broker_rows(const struct sim *sim)
 {
-    return store_batch_rows(&sim->broker->store);
+    return store_batch_rows(&sim->broker->disk.seen);
+}
+
+static struct tri_frame *find_payload(const struct broker *self, struct store_key key)
+{
+    const struct store_row *row = store_find(&self->disk.seen, key);
+
+    return row != NULL ? row->payload : NULL;
 }
 
 /* ---- what performing causes ----------------------------------------------------------------- */
@@ -79,7 +53,7 @@ static void run_errand(struct sim *sim, void *context)
         return;
     tri_dlist_remove(&self->errands, &errand->node);
     free(errand);
-    if (event.type == EVENT_LOADED && store_find(&self->store, event.key) == NULL) {
+    if (event.type == EVENT_LOADED && find_payload(self, event.key) == NULL) {
         event.type = EVENT_LOAD_FAILED;
         event.status = TRI_NOTFOUND;
         event.text = "no such row";
@@ -165,7 +139,7 @@ static bool is_resident(const struct sim *sim,
 
 static struct tri_frame *open_attachment(const struct sim *sim, const struct attachment *attachment)
 {
-    struct tri_frame *payload = store_find(&sim->broker->store, attachment->key);
+    struct tri_frame *payload = find_payload(sim->broker, attachment->key);
     struct tri_buffer cut = { 0 };
     struct tri_chunk chunk;
 
@@ -217,43 +191,60 @@ static void perform_send(struct sim *sim,
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+/* Part of the commit that is begun next. */
+static uint64_t write_now(struct broker *self)
+{
+    self->is_dirty = true;
+    return self->ticket + 1;
+}
+
 static void perform_put(struct broker *self,
                         const struct effect *effect,
                         struct tri_frame *const *payloads)
 {
-    struct tri_frame *payload = NULL;
+    struct store_row row = { .key = effect->put.key, .head = tri_frame_copy(effect->put.head) };
 
     tri_assert(effect->put.frame < 0 || payloads != NULL);
     if (effect->put.frame >= 0)
-        payload = tri_frame_ref(payloads[effect->put.frame]);
+        row.payload = tri_frame_ref(payloads[effect->put.frame]);
     else if (effect->put.payload.size != 0)
-        payload = tri_frame_copy(effect->put.payload);
-    store_put(&self->store, effect->put.key, payload);
-    tri_frame_unref(payload);
-    self->is_dirty = true;
+        row.payload = tri_frame_copy(effect->put.payload);
+    disk_put(&self->disk, write_now(self), &row);
+    tri_frame_unref(row.head);
+    tri_frame_unref(row.payload);
+}
+
+static void settle(struct broker *self)
+{
+    self->durable = self->ticket;
+    disk_sync(&self->disk, self->durable);
 }
 
 static void begin_commit(struct sim *sim)
 {
     struct broker *self = sim->broker;
+    uint64_t us = 0;
 
     if (!self->is_dirty || self->ticket != self->durable)
         return;
     self->ticket++;
     self->is_dirty = false;
-    if (sim->plan->commit_us_max == 0)
-        self->durable = self->ticket;
-    else
-        sim_after(sim, &self->commit, sim_between(sim, 1, sim->plan->commit_us_max));
+    if (sim->plan->commit_us_max == 0) {
+        settle(self);
+    } else {
+        us = sim_between(sim, 1, sim->plan->commit_us_max);
+        sim_after(sim, &self->commit, us);
+    }
+    broker_face_doom(sim, us);
 }
 
-static void end_commit(struct sim *sim, void *context)
+void broker_end_commit(struct sim *sim, void *context)
 {
     struct broker *self = context;
 
     if (sim_defers(sim, &self->node, &self->commit, false))
         return;
-    self->durable = self->ticket;
+    settle(self);
     flush(sim);
     begin_commit(sim);
 }
@@ -276,8 +267,8 @@ static void perform(struct sim *sim,
             perform_put(self, effect, payloads);
             break;
         case EFFECT_DELETE:
-            store_delete(&self->store, effect->delete.key, effect->delete.whole_batch);
-            self->is_dirty = true;
+            disk_delete(&self->disk, write_now(self), effect->delete.key,
+                        effect->delete.whole_batch);
             break;
         case EFFECT_GET:
             send_errand(sim, &(struct event){ .type = EVENT_LOADED, .key = effect->get },
@@ -322,7 +313,7 @@ static void step(struct sim *sim, struct event *event, struct tri_frame *const *
     sim_at_clock(sim, &self->node, &self->tick, engine_deadline(self->engine));
 }
 
-static void on_tick(struct sim *sim, void *context)
+void broker_on_tick(struct sim *sim, void *context)
 {
     struct broker *self = context;
 
@@ -332,18 +323,6 @@ static void on_tick(struct sim *sim, void *context)
         sim_at(sim, &self->tick, self->quiet_until);
     else
         step(sim, &(struct event){ .type = EVENT_TICK }, NULL);
-}
-
-bool broker_pause(struct sim *sim, uint64_t us)
-{
-    struct broker *self = sim->broker;
-
-    if (self->node.paused_until > sim->now)
-        return false;
-    self->node.paused_until = (sim->now + us) | 1;
-    sim_trouble(sim, self->node.paused_until);
-    self->quiet_until = self->node.paused_until + sim->plan->options.limits.heartbeat_ms * SIM_MS;
-    return true;
 }
 
 void broker_receive(struct sim *sim,
@@ -372,48 +351,4 @@ void broker_receive(struct sim *sim,
     step(sim, &event, frames + 1);
     if (event.type == EVENT_MESSAGE)
         checker_broker_got(sim, &message);
-}
-
-/* ---- life ----------------------------------------------------------------------------------- */
-
-void broker_begin(struct sim *sim)
-{
-    struct broker *self = tri_alloc(1, sizeof(*self));
-
-    snprintf(self->node.name, sizeof(self->node.name), "broker");
-    self->node.clock_ms = sim_skewed(sim, 1, UINT64_C(1) << 34);
-    self->tick = (struct sim_timer){ .fire = on_tick, .context = self };
-    self->commit = (struct sim_timer){ .fire = end_commit, .context = self };
-    tri_dlist_init(&self->outbox);
-    tri_dlist_init(&self->errands);
-    store_begin(&self->store);
-    self->engine = engine_new(&sim->plan->options);
-    sim->broker = self;
-}
-
-void broker_end(struct sim *sim)
-{
-    struct broker *self = sim->broker;
-    struct tri_dlist_node *node;
-
-    self->durable = UINT64_MAX;
-    while ((node = tri_dlist_pop_front(&self->outbox)) != NULL) {
-        struct parcel *parcel = tri_container_of(node, struct parcel, node);
-
-        for (size_t i = 0; i < parcel->count; i++)
-            tri_frame_unref(parcel->frames[i]);
-        free(parcel);
-    }
-    while ((node = tri_dlist_pop_front(&self->errands)) != NULL) {
-        struct errand *errand = tri_container_of(node, struct errand, node);
-
-        sim_cancel(sim, &errand->timer);
-        free(errand);
-    }
-    sim_cancel(sim, &self->tick);
-    sim_cancel(sim, &self->commit);
-    engine_destroy(&self->engine);
-    store_end(&self->store);
-    free(self);
-    sim->broker = NULL;
 }

@@ -25,6 +25,16 @@ void broker_receive(struct sim *sim,
 /* A fault: it stands still for a while. False: it does already. */
 bool broker_pause(struct sim *sim, uint64_t us);
 
+/* It dies, and is back after `down_us`; `power`: its machine, too, which has been started since.
+ * False: it is dead already. */
+bool broker_crash(struct sim *sim, bool power, uint64_t down_us);
+
+/* The same in the middle of its next commit. */
+void broker_doom(struct sim *sim, bool power, uint64_t down_us);
+
+/* If it is dead it is back now. */
+void broker_revive(struct sim *sim);
+
 /* Verify the engine's invariants after every `steps`-th step only: 1 until told otherwise. */
 void broker_check_every(uint64_t steps);
 

@@ -116,6 +116,7 @@ void checker_broker_gets(struct sim *sim,
     count_gets(sim, peer, message, frames, count);
     window_gets(sim, peer, message);
     vanish_gets(sim, peer, message);
+    promise_gets(sim, peer, message, frames, count);
     if (message->type == TRI_MESSAGE_RESULTS && count > 1)
         note_results(sim, &message->results, frames);
     else if (message->type == TRI_MESSAGE_PARTIAL
@@ -151,12 +152,15 @@ static void check_lease(struct sim *sim,
     if (watch == NULL)
         sim_fail(sim, "LEASE of batch %llu before it was accepted",
                  (unsigned long long)lease->number);
-    tri_map_put(&sim->checker->lent, lease->lease, watch);
+    promise_lends(sim, watch, lease);
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
         struct task *task = watch_task(sim, watch, i);
 
         if (task->standing != STANDING_OPEN && lease->generation <= task->generation)
             sim_fail(sim, "LEASE of task %s/%llu, which has ended", watch->plan->name,
+                     (unsigned long long)i);
+        if (task->secured)
+            sim_fail(sim, "LEASE of task %s/%llu, whose result was acknowledged", watch->plan->name,
                      (unsigned long long)i);
         if (lease->attempt > 1 + charges(sim, task, lease->generation))
             sim_fail(sim, "task %s/%llu is leased for attempt %llu, reported failed were %u",
@@ -178,6 +182,7 @@ void checker_broker_sends(struct sim *sim,
     if (tri_message_decode(frames[0]->bytes, &message, &error) != TRI_OK)
         sim_fail(sim, "the broker sends what cannot be decoded: %s", error.text);
     count_sends(sim, peer, &message);
+    promise_sends(sim, peer, &message);
     window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
     if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
         row_sends(sim, &message, frames, count);
@@ -236,7 +241,7 @@ void checker_begin(struct sim *sim)
         XXH3_128bits_reset(watch->hash);
     }
     tri_map_init(&self->numbers);
-    tri_map_init(&self->lent);
+    promise_begin(self);
     tri_dlist_init(&self->readers);
     credit_begin(self);
     sim->checker = self;
@@ -254,7 +259,7 @@ void checker_end(struct sim *sim)
     readers_end(self);
     credit_end(self);
     tri_map_deinit(&self->numbers);
-    tri_map_deinit(&self->lent);
+    promise_end(self);
     free(self->mates);
     free(self->routes);
     free(self);

@@ -11,6 +11,8 @@
  *   credit    results of a lease, windows and APPENDs stay within what was granted (12)
  *   leases    an attempt is counted only when its failure was reported (7)
  *   ends      END adds up with all rows; everything ends (13)
+ *   promises  what was acknowledged or shown is still so after the broker has died (1, 10): counts,
+ *             results, SEAL, CANCEL, FORGET, END
  *
  * Memory: aborts when out.
  */
@@ -41,6 +43,9 @@ void checker_broker_sends(struct sim *sim,
                           const struct peer_id *peer,
                           struct tri_frame *const *frames,
                           size_t count);
+
+/* What it has not acknowledged it may have forgotten when it is back. */
+void checker_broker_dies(struct sim *sim);
 
 /* The credit that a worker has, and uses. */
 void checker_worker_gets(struct sim *sim,

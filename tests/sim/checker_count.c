@@ -156,6 +156,7 @@ static void note_batch(struct sim *sim, const struct tri_msg_batch *message)
 
     if (batch == NULL)
         sim_fail(sim, "BATCH %llu, which nobody submitted", (unsigned long long)message->number);
+    sim->checker->watches[batch->id].seen = message->number;
     tri_map_put(&sim->checker->numbers, message->number, &sim->checker->watches[batch->id]);
 }
 

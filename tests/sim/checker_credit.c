@@ -273,10 +273,10 @@ static void fly(struct sim *sim,
 
 static void lend(struct sim *sim, const struct tri_msg_credit *credit)
 {
-    struct watch *watch = tri_map_find(&sim->checker->lent, credit->lease);
+    const struct loan *loan = tri_map_find(&sim->checker->lent, credit->lease);
 
-    if (watch != NULL && credit->result_bytes > watch->credit_bytes_max)
-        watch->credit_bytes_max = credit->result_bytes;
+    if (loan != NULL && credit->result_bytes > loan->watch->credit_bytes_max)
+        loan->watch->credit_bytes_max = credit->result_bytes;
 }
 
 void window_sends(struct sim *sim,

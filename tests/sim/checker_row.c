@@ -162,14 +162,14 @@ static bool may_be_refused(const struct sim *sim, const struct plan_batch *batch
     return false;
 }
 
-static bool may_halt(const struct sim *sim, const struct plan_batch *batch)
+bool row_may_halt(const struct sim *sim, const struct plan_batch *batch)
 {
     return batch->halt != TRI_HALT_NEVER || may_be_refused(sim, batch);
 }
 
 static void check_cancelled(struct sim *sim, const struct watch *watch, uint64_t index)
 {
-    if (!watch->tasks[index].asked && !may_halt(sim, watch->plan))
+    if (!watch->tasks[index].asked && !row_may_halt(sim, watch->plan))
         sim_fail(sim, "task %s/%llu is cancelled, and nobody asked for it", watch->plan->name,
                  (unsigned long long)index);
 }
@@ -184,7 +184,7 @@ static void check_death(struct sim *sim,
     struct task *task = &watch->tasks[index];
     struct fate fate = plan_fate(batch, index);
     uint64_t planned = plan_outcome(batch, index, entry->attempts);
-    bool may_be_early = watch->stopped || may_halt(sim, batch);
+    bool may_be_early = watch->stopped || row_may_halt(sim, batch);
     bool may_be_blamed = task->blamed != 0 || vanish_count(sim, task) != 0;
     bool is_inflicted = entry->outcome == TRI_OUTCOME_CRASHED && may_be_blamed;
 
@@ -327,7 +327,7 @@ static void check_state(struct sim *sim, struct watch *watch, const struct tri_m
 {
     if (end->state == TRI_BATCH_HALTED)
         watch->halted = true;
-    if (end->state == TRI_BATCH_HALTED && !may_halt(sim, watch->plan))
+    if (end->state == TRI_BATCH_HALTED && !row_may_halt(sim, watch->plan))
         sim_fail(sim, "%s halted: %.*s", watch->plan->name, (int)end->reason.size,
                  (const char *)end->reason.data);
     if (end->state == TRI_BATCH_CANCELLED && !watch->stopped)
@@ -344,6 +344,7 @@ static void check_end(struct sim *sim, struct watch *watch, const struct tri_msg
         return;
     for (uint64_t i = 0; i < end->count; i++)
         standings[watch_task(sim, watch, i)->standing]++;
+    watch->ended = true;
     if (end->done != standings[STANDING_DONE] || end->dead != standings[STANDING_DEAD]
         || end->cancelled != standings[STANDING_CANCELLED] || standings[STANDING_OPEN] != 0)
         sim_fail(sim,

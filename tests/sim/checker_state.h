@@ -23,6 +23,8 @@ struct task {
     bool reported : 1;   /* a success has reached the broker, in any generation */
     bool asked : 1;      /* somebody wanted it cancelled */
     bool forbidden : 1;  /* cancelled before a success had reached the broker */
+    bool for_good : 1;   /* ... and that was acknowledged */
+    bool secured : 1;    /* the report of its success was acknowledged */
     bool in_chunk : 1;   /* of the row at hand */
     bool read : 1;       /* an application has it */
 };
@@ -35,14 +37,20 @@ struct row_seen {
 /* All about one batch. */
 struct watch {
     const struct plan_batch *plan;
-    uint64_t number;
+    uint64_t number;    /* 0: not accepted yet */
+    uint64_t seen;      /* as workers were told */
     struct task *tasks; /* plan->count */
     uint64_t arrived;   /* arguments that have reached the broker */
     uint64_t told;      /* the count that it has acknowledged */
     uint64_t generation;
     bool stopped; /* all of it was to be cancelled, or it halted */
     bool halted;
-    bool shared; /* another client than its submitter has been its owner */
+    bool retried;   /* somebody asked for that */
+    bool sealed;    /* ... and was told that it is done */
+    bool forgotten; /* the same */
+    bool ended;     /* END was said */
+    uint64_t kept;  /* arguments that were acknowledged before the broker died last */
+    bool shared;    /* another client than its submitter has been its owner */
     struct row_seen *rows;
     size_t row_count;
     uint64_t row_bytes_max;
@@ -73,6 +81,13 @@ struct request {
     struct watch *watch;
 };
 
+/* A lease, as it was given. */
+struct loan {
+    struct watch *watch;
+    uint64_t generation;
+    uint64_t life; /* of the broker */
+};
+
 /* One life of a worker, and when the broker has heard of it. */
 struct mate {
     uint8_t instance[16];
@@ -93,8 +108,10 @@ struct checker {
     struct tri_map numbers; /* to struct watch */
     struct request requests[REQUESTS_KEPT];
     size_t request_count;
-    struct tri_map lent; /* leases, to struct watch */
-    bool has_refused;    /* NO_SESSION was the answer to the message at hand */
+    struct tri_map lent; /* leases, to struct loan */
+    uint64_t life;       /* of the broker */
+    struct tri_dlist_head promises;
+    bool has_refused; /* NO_SESSION was the answer to the message at hand */
     struct mate *mates;
     size_t mate_count;
     struct route *routes;
@@ -114,6 +131,9 @@ void vanish_gets(struct sim *sim, const struct peer_id *peer, const struct tri_m
 
 /* A LEASE of one isolated task. */
 void vanish_lends(struct sim *sim, const struct peer_id *peer, struct task *task);
+
+/* The life of a worker that speaks there, or NULL. */
+const struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer);
 
 /* Workers that have vanished with it so far while it was alone there. */
 uint64_t vanish_count(const struct sim *sim, struct task *task);
@@ -137,6 +157,23 @@ void row_sends(struct sim *sim,
 /* What the reducer of the batch makes of the tasks that `is_counted` says: decimal digits. */
 typedef bool count_fn(const struct task *task);
 void row_expect_reduced(const struct watch *watch, count_fn *is_counted, char *text, size_t size);
+
+/* It may halt by itself. */
+bool row_may_halt(const struct sim *sim, const struct plan_batch *batch);
+
+/* ---- checker_promise.c ---------------------------------------------------------------------- */
+
+/* What is asked for or reported, before the broker hears it; and what it acknowledges. */
+void promise_gets(struct sim *sim,
+                  const struct peer_id *peer,
+                  const struct tri_message *message,
+                  struct tri_frame *const *frames,
+                  size_t count);
+void promise_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
+void promise_lends(struct sim *sim, struct watch *watch, const struct tri_msg_lease *lease);
+void promise_begin(struct checker *self);
+void promise_end(struct checker *self);
 
 /* ---- checker_credit.c ----------------------------------------------------------------------- */
 

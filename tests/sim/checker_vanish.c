@@ -21,6 +21,11 @@ static struct mate *mate_at(const struct checker *self, const struct peer_id *pe
     return NULL;
 }
 
+const struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer)
+{
+    return mate_at(sim->checker, peer);
+}
+
 static void add_route(struct checker *self, const struct peer_id *peer, const struct mate *mate)
 {
     self->routes = tri_realloc(self->routes, self->route_count + 1, sizeof(*self->routes));

@@ -185,6 +185,7 @@ static void on_calm(struct sim *sim, void *context)
     sim_tell(sim, "FAULT", "no more of them");
     sim->calm = true;
     sim_cancel(sim, &self->next);
+    broker_revive(sim);
     for (uint64_t i = 0; i < sim->plan->worker_count; i++)
         worker_revive(sim, sim->workers[i]);
     for (uint64_t i = 0; i < sim->plan->client_count; i++)

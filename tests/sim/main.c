@@ -19,6 +19,7 @@ static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--tr
                             "  --list FILE    the seeds that a file names, one a line\n"
                             "  --twice        live through each world twice: nothing may differ\n"
                             "  --check STEPS  verify the engine's invariants so often: 1\n"
+                            "  --memory       the broker has no disk, and never dies\n"
                             "  --trace        tell the story\n";
 
 struct options {
@@ -26,7 +27,7 @@ struct options {
     uint64_t seeds;
     const char *list;
     bool twice;
-    bool trace;
+    struct sim_options world;
 };
 
 struct totals {
@@ -58,10 +59,15 @@ static uint64_t parse_number(const char *text)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' }, { "check", required_argument, NULL, 'c' },
-        { "twice", no_argument, NULL, '2' },      { "trace", no_argument, NULL, 't' },
-        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },
+        { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' },
+        { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },
+        { "trace", no_argument, NULL, 't' },
+        { "memory", no_argument, NULL, 'm' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -78,7 +84,9 @@ static void parse(struct options *options, int argc, char **argv)
         else if (option == '2')
             options->twice = true;
         else if (option == 't')
-            options->trace = true;
+            options->world.trace = true;
+        else if (option == 'm')
+            options->world.memory = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             exit(option == 'h' ? 0 : 2);
@@ -99,21 +107,22 @@ static void add(struct totals *totals, const struct sim *sim)
 
 static void run(const struct options *options, uint64_t seed, struct totals *totals)
 {
+    struct sim_options silent = { .memory = options->world.memory };
     struct sim sim;
     struct sim again;
 
-    sim_run(seed, options->trace, &sim);
+    sim_run(seed, &options->world, &sim);
     add(totals, &sim);
-    if (options->trace)
+    if (options->world.trace)
         printf("seed %" PRIu64 ": hash %016" PRIx64 "\n", seed, sim.hash);
     if (!options->twice)
         return;
-    sim_run(seed, false, &again);
+    sim_run(seed, &silent, &again);
     if (sim.hash != again.hash)
         sim_fail(&sim, "the same seed gives %016" PRIx64 " and %016" PRIx64, sim.hash, again.hash);
 }
 
-static void run_list(const struct options *options, struct totals *totals)
+static void run_list(struct options *options, struct totals *totals)
 {
     FILE *file = fopen(options->list, "r");
     char line[256];
@@ -124,6 +133,7 @@ static void run_list(const struct options *options, struct totals *totals)
     }
     while (fgets(line, sizeof(line), file) != NULL)
         if (line[0] >= '0' && line[0] <= '9') {
+            options->world.memory = strstr(line, "memory") != NULL;
             line[strspn(line, "0123456789")] = '\0';
             run(options, parse_number(line), totals);
         }

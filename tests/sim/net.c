@@ -47,6 +47,7 @@ struct net_socket {
 struct net {
     struct tri_map links; /* by the number in the routing id */
     uint64_t last_id;
+    bool is_deaf; /* nobody listens: the broker is down */
 };
 
 static uint64_t number_of(const struct peer_id *peer)
@@ -208,6 +209,10 @@ static void connect_socket(struct sim *sim, void *context)
         sim_at(sim, &socket->connect, socket->down_until + delay(sim));
         return;
     }
+    if (sim->net->is_deaf) {
+        sim_after(sim, &socket->connect, sim_other_skewed(sim, 10 * SIM_MS, SIM_S));
+        return;
+    }
     socket->link = link_new(sim, socket);
     while ((node = tri_dlist_pop_front(&socket->queue)) != NULL)
         post(sim, socket->link, tri_container_of(node, struct letter, node), true);
@@ -327,6 +332,52 @@ void net_stall(struct sim *sim, struct net_socket *socket, uint64_t us, bool up,
         stall(sim, &socket->link->up, us);
     if (down)
         stall(sim, &socket->link->down, us);
+}
+
+/* ---- the broker dies ------------------------------------------------------------------------ */
+
+static int by_number(const void *left, const void *right)
+{
+    uint64_t a = number_of(&(*(struct link *const *)left)->id);
+    uint64_t b = number_of(&(*(struct link *const *)right)->id);
+
+    return (a > b) - (a < b);
+}
+
+/* What it has sent may still arrive, if only the program died. */
+static void lose_link(struct sim *sim, struct link *link, bool power)
+{
+    lose_letters(sim, &link->up.letters);
+    if (power || sim_other_chance(sim, SIM_ALWAYS / 2))
+        lose_letters(sim, &link->down.letters);
+    if (!link->cut && link->socket != NULL)
+        sim_after(sim, &link->socket->connect, sim_other_skewed(sim, SIM_MS, SIM_S));
+    link->cut = true;
+    link->known = false;
+    sim_cancel(sim, &link->forget);
+    link_free_if_done(sim, link);
+}
+
+void net_deafen(struct sim *sim, bool power)
+{
+    struct tri_map *links = &sim->net->links;
+    struct link **all = tri_alloc(links->count + 1, sizeof(struct link *));
+    size_t count = 0;
+    uint64_t number;
+    void *link;
+
+    sim->net->is_deaf = true;
+    for (size_t at = 0; tri_map_next(links, &at, &number, &link);)
+        all[count++] = link;
+    qsort(all, count, sizeof(struct link *), by_number);
+    for (size_t i = 0; i < count; i++)
+        lose_link(sim, all[i], power);
+    free(all);
+}
+
+void net_listen(struct sim *sim)
+{
+    sim->net->is_deaf = false;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -51,6 +51,13 @@ bool net_reply(struct sim *sim,
 /* Who is behind a routing id: a name for the story. */
 const char *net_name(const struct sim *sim, const struct peer_id *peer);
 
+/* The broker dies, with its connections and all that is on its way to it; `power`: what is on its
+ * way from it as well. */
+void net_deafen(struct sim *sim, bool power);
+
+/* It is there (again). */
+void net_listen(struct sim *sim);
+
 /* ---- faults --------------------------------------------------------------------------------- */
 
 /* Cut the connection of `socket`, if there is one; it connects again after `down_us` or later. */

@@ -12,6 +12,7 @@
 #define PLAN_WORKERS_MAX 5
 #define PLAN_CLIENTS_MAX 4
 #define PLAN_BATCHES_MAX 12
+#define PLAN_MISHAPS_MAX 4
 
 enum deed_kind {
     DEED_OK,
@@ -98,6 +99,19 @@ struct plan_worker {
     uint64_t join_at;
 };
 
+enum mishap_kind {
+    MISHAP_KILL,  /* the broker is killed */
+    MISHAP_POWER, /* its machine loses power */
+};
+
+/* What befalls the broker. */
+struct plan_mishap {
+    enum mishap_kind kind;
+    uint64_t at;
+    bool in_commit;   /* then in the middle of the next commit */
+    uint64_t down_us; /* until it is back */
+};
+
 struct plan {
     struct engine_options options;
     uint64_t commit_us_max; /* 0: what is written is durable at once */
@@ -112,10 +126,16 @@ struct plan {
     uint64_t calm_at;  /* faults stop */
     uint64_t end_at;   /* by then everything must have ended */
     uint64_t fault_us; /* mean time between two; 0: none */
+    bool is_durable;   /* the broker has a disk, and dies as the mishaps say */
+    uint64_t mishap_count;
+    struct plan_mishap mishaps[PLAN_MISHAPS_MAX];
 };
 
 /* Draw a plan from sim->prng. */
 void plan_draw(struct sim *sim, struct plan *plan);
+
+/* ... from sim->other what befalls the broker. */
+void plan_draw_mishaps(struct sim *sim, struct plan *plan);
 
 struct deed plan_deed(const struct plan_batch *batch, uint64_t index, uint64_t attempt);
 struct fate plan_fate(const struct plan_batch *batch, uint64_t index);

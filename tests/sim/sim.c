@@ -36,10 +36,12 @@ void sim_at_clock(struct sim *sim,
                   struct sim_timer *timer,
                   tri_time at)
 {
+    int64_t in = (int64_t)(at - node->clock_ms);
+
     if (at == TRI_NEVER)
         sim_cancel(sim, timer);
     else
-        sim_at(sim, timer, at <= node->clock_ms ? 0 : (at - node->clock_ms) * SIM_MS);
+        sim_at(sim, timer, in <= 0 ? 0 : (uint64_t)in * SIM_MS);
 }
 
 bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *timer, bool tick)
@@ -58,6 +60,17 @@ void sim_trouble(struct sim *sim, uint64_t until)
 
 /* ---- chance --------------------------------------------------------------------------------- */
 
+static uint64_t skewed(struct tri_prng *prng, uint64_t low, uint64_t high)
+{
+    uint64_t doublings = 0;
+
+    tri_assert(low != 0 && low <= high);
+    while (low << (doublings + 1) <= high && doublings < 62)
+        doublings++;
+    low <<= tri_prng_between(prng, 0, doublings);
+    return tri_prng_between(prng, low, low * 2 < high ? low * 2 : high);
+}
+
 bool sim_chance(struct sim *sim, uint32_t ppm)
 {
     return tri_prng_below(&sim->prng, SIM_ALWAYS) < ppm;
@@ -70,29 +83,40 @@ uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high)
 
 uint64_t sim_skewed(struct sim *sim, uint64_t low, uint64_t high)
 {
-    uint64_t doublings = 0;
+    return skewed(&sim->prng, low, high);
+}
 
-    tri_assert(low != 0 && low <= high);
-    while (low << (doublings + 1) <= high && doublings < 62)
-        doublings++;
-    low <<= sim_between(sim, 0, doublings);
-    return sim_between(sim, low, low * 2 < high ? low * 2 : high);
+bool sim_other_chance(struct sim *sim, uint32_t ppm)
+{
+    return tri_prng_below(&sim->other, SIM_ALWAYS) < ppm;
+}
+
+uint64_t sim_other_between(struct sim *sim, uint64_t low, uint64_t high)
+{
+    return tri_prng_between(&sim->other, low, high);
+}
+
+uint64_t sim_other_skewed(struct sim *sim, uint64_t low, uint64_t high)
+{
+    return skewed(&sim->other, low, high);
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
 static uint64_t replay_seed;
+static bool replay_memory;
 
-void sim_remember(uint64_t seed)
+void sim_remember(uint64_t seed, bool memory)
 {
     replay_seed = seed;
+    replay_memory = memory;
 }
 
 void sim_replay(void)
 {
     char text[64];
-    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu --trace\n",
-                        (unsigned long long)replay_seed);
+    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu%s --trace\n",
+                        (unsigned long long)replay_seed, replay_memory ? " --memory" : "");
 
     fwrite(text, 1, (size_t)size, stderr);
     fflush(stderr);

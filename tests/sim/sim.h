@@ -38,6 +38,7 @@ struct worker;
 struct client;
 struct checker;
 struct fault;
+struct mishap;
 
 /* Something that happens at a time. */
 struct sim_timer {
@@ -49,7 +50,7 @@ struct sim_timer {
 /* A process that can be stopped for a while (SIGSTOP, a starved machine) and has its own clock. */
 struct sim_node {
     char name[24];
-    uint64_t clock_ms;     /* added to virtual time */
+    uint64_t clock_ms;     /* added to virtual time, around the end of 64 bits if need be */
     uint64_t paused_until; /* odd, so that what waited comes before what is new */
 };
 
@@ -67,9 +68,11 @@ struct sim_counts {
 struct sim {
     uint64_t seed;
     bool trace;
+    bool mortal; /* its broker dies, too, and comes back with what its disk has */
     uint64_t now;
     uint64_t hash;
     struct tri_prng prng;
+    struct tri_prng other; /* for what came later: seeds that were kept mean the same as before */
     struct tri_heap queue;
     struct sim_counts counts;
     bool calm;               /* faults have stopped */
@@ -81,10 +84,16 @@ struct sim {
     struct client **clients;
     struct checker *checker;
     struct fault *fault;
+    struct mishap *mishap;
+};
+
+struct sim_options {
+    bool trace;
+    bool memory; /* the broker has a store in memory: it never dies */
 };
 
 /* Live through one world from `seed`; on return everything in it has ended well. */
-void sim_run(uint64_t seed, bool trace, struct sim *result);
+void sim_run(uint64_t seed, const struct sim_options *options, struct sim *result);
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
@@ -116,6 +125,11 @@ uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high);
 /* Between low and high, small ones as likely as large ones. low > 0. */
 uint64_t sim_skewed(struct sim *sim, uint64_t low, uint64_t high);
 
+/* The same from sim->other. */
+bool sim_other_chance(struct sim *sim, uint32_t ppm);
+uint64_t sim_other_between(struct sim *sim, uint64_t low, uint64_t high);
+uint64_t sim_other_skewed(struct sim *sim, uint64_t low, uint64_t high);
+
 /* ---- telling -------------------------------------------------------------------------------- */
 
 /* One line of the story, when somebody listens. */
@@ -130,7 +144,7 @@ _Noreturn void sim_fail(const struct sim *sim, const char *format, ...)
 void sim_note(struct sim *sim, const void *data, size_t size);
 
 /* Say how to see `seed` again: also when an assertion fails. */
-void sim_remember(uint64_t seed);
+void sim_remember(uint64_t seed, bool memory);
 void sim_replay(void);
 
 #endif

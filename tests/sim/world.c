@@ -4,6 +4,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/fault.h"
+#include "tests/sim/mishap.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/worker.h"
@@ -11,26 +12,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FORGET_US (20 * SIM_S) /* what may follow when all was read */
+#define OTHER UINT64_C(0x6f74686572) /* any number: another stream of chance */
+#define FORGET_US (20 * SIM_S)       /* what may follow when all was read */
 
-static void begin(struct sim *sim, uint64_t seed, bool trace)
+static void begin(struct sim *sim, uint64_t seed, const struct sim_options *options)
 {
-    *sim = (struct sim){ .seed = seed, .trace = trace };
-    sim_remember(seed);
+    *sim = (struct sim){ .seed = seed, .trace = options->trace, .mortal = !options->memory };
+    sim_remember(seed, options->memory);
     tri_prng_init(&sim->prng, seed);
+    tri_prng_init(&sim->other, tri_mix64(seed + OTHER));
     tri_heap_init(&sim->queue);
     sim->plan = tri_alloc(1, sizeof(*sim->plan));
     plan_draw(sim, sim->plan);
+    if (sim->mortal)
+        plan_draw_mishaps(sim, sim->plan);
     checker_begin(sim);
     net_begin(sim);
     broker_begin(sim);
     worker_begin(sim);
     client_begin(sim);
     fault_begin(sim);
+    mishap_begin(sim);
 }
 
 static void end(struct sim *sim)
 {
+    mishap_end(sim);
     fault_end(sim);
     client_end(sim);
     worker_end(sim);
@@ -74,9 +81,9 @@ static void check_rest(struct sim *sim)
     checker_finish(sim);
 }
 
-void sim_run(uint64_t seed, bool trace, struct sim *sim)
+void sim_run(uint64_t seed, const struct sim_options *options, struct sim *sim)
 {
-    begin(sim, seed, trace);
+    begin(sim, seed, options);
     live(sim, is_read, sim->plan->end_at);
     client_forget_all(sim);
     live(sim, client_all_over,

@@ -1,0 +1,56 @@
+/* broker_state.h - the broker's shell from inside. Private to broker*.c. */
+#ifndef BROKER_STATE_H
+#define BROKER_STATE_H
+
+#include "common/list.h"
+#include "tests/sim/broker.h"
+#include "tests/sim/disk.h"
+
+/* A message that waits for its commit. */
+struct parcel {
+    struct tri_dlist_node node;
+    uint64_t ticket;
+    struct peer_id peer;
+    size_t count;
+    struct tri_frame *frames[];
+};
+
+/* An event that performing effects has caused. */
+struct errand {
+    struct sim_timer timer;
+    struct tri_dlist_node node;
+    struct event event;
+};
+
+struct broker {
+    struct sim_node node;
+    struct engine *engine; /* NULL: it is not running */
+    struct disk disk;
+    struct sim_timer tick;
+    struct sim_timer commit;
+    struct sim_timer start;
+    struct sim_timer fall;
+    bool is_doomed; /* it dies in the middle of its next commit */
+    bool doom_power;
+    uint64_t doom_down_us;
+    struct tri_dlist_head outbox;
+    struct tri_dlist_head errands;
+    uint64_t ticket;  /* of the last commit that was begun */
+    uint64_t durable; /* of the last one that is durable */
+    bool is_dirty;    /* written since the last commit was begun */
+    uint64_t stood;   /* how often the engine has stepped at one time */
+    uint64_t stood_at;
+    uint64_t quiet_until; /* after it stood still: peers are heard before anything expires */
+};
+
+/* ---- broker.c: its timers ------------------------------------------------------------------- */
+
+void broker_on_tick(struct sim *sim, void *context);
+void broker_end_commit(struct sim *sim, void *context);
+
+/* ---- broker_life.c -------------------------------------------------------------------------- */
+
+/* A commit is under way that takes `us`. */
+void broker_face_doom(struct sim *sim, uint64_t us);
+
+#endif
