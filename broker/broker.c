@@ -189,6 +189,17 @@ static bool store_is_busy(const struct broker *self)
     return self->store->operations->is_busy(self->store);
 }
 
+/* Even the reserve is used up. When that ends, there is room to be told of. */
+static void watch_store(struct broker *self)
+{
+    struct store_stats stats = self->store->operations->stats(self->store);
+
+    if (stats.is_full && !self->is_exhausted)
+        tri_log(TRI_LOG_WARN, "store.exhausted", "waiting_bytes=%llu",
+                (unsigned long long)stats.waiting_bytes);
+    self->is_exhausted = stats.is_full;
+}
+
 /* Wait for something to happen; then it is `self->now`. Tells why to stop, or NULL. */
 static const char *await(struct broker *self)
 {
@@ -223,6 +234,7 @@ static enum tri_status serve(struct broker *self, const char **why)
         if (*why != NULL)
             return TRI_OK;
         status = self->store->operations->turn(self->store, &self->error);
+        watch_store(self);
         if (status == TRI_OK)
             status = report_caused(self);
         if (status == TRI_OK && !store_is_busy(self))

@@ -35,6 +35,7 @@ struct broker {
     tri_time cpu_at;
     tri_time quiet_until; /* no TICK before */
     bool more;            /* the last turn left messages unread */
+    bool is_exhausted;    /* the store, as logged */
     uint64_t received;
     uint64_t overflows;        /* logged so far */
     tri_time overflows_logged; /* when */

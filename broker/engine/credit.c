@@ -31,8 +31,8 @@ uint64_t memory_free(const struct engine *engine)
 {
     const struct memory *memory = &engine->memory;
 
-    return minus(memory->bytes_max, memory->chunk_bytes + memory->row_bytes
-                                        + memory->granted_bytes + memory->reserved_bytes);
+    return minus(memory->bytes_max, memory->chunk_bytes + memory->row_bytes + memory->granted_bytes
+                                        + memory->reserved_bytes);
 }
 
 void on_room(struct engine *engine, const struct event *event)

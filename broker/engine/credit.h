@@ -1,10 +1,12 @@
 /* credit.h - room: for items in the broker, for results in the broker and at the client.
  *
- * Memory here is where payloads are kept: limits.memory_bytes_max of it or, once ROOM has come, what
- * is kept then and the room that the store still has.
+ * Memory here is where payloads are kept: limits.memory_bytes_max of it or, once ROOM has come,
+ * what is kept then and the room that the store still has.
+ *
  * APPEND credit: the bytes that a client may have sent in all. It is promised memory: what has been
  * granted and not used counts as taken. Items take at most three quarters of the memory, so that
  * results always find room.
+ *
  * Result room: every lease reserves what its results are expected to need, in the window of the
  * batch's owner and in memory. Where there is none, only the oldest undone task is leased, on a
  * reserve of its own; the reserve is free again when its row is acknowledged, or when that row
@@ -88,8 +90,8 @@ void credit_want(struct engine *engine, struct lease *lease, uint64_t bytes);
 /* Grant what is wanted while there is room. */
 void credit_serve(struct engine *engine, struct batch *batch);
 
-/* Its worker has come back with the lease: a CREDIT of the reserve may have got lost on the way, and
- * the worker will say so. */
+/* Its worker has come back with the lease: a CREDIT of the reserve may have got lost on the way,
+ * and the worker will say so. */
 void credit_doubt(struct lease *lease);
 
 /* Reserve or give back result room of a lease. */

@@ -22,25 +22,25 @@
 struct engine;
 
 struct engine_limits {
-    uint64_t heartbeat_ms;       /* 1000: a lease unnamed in two heartbeats returns to pending */
-    uint64_t lease_ms;           /* 10000 */
-    uint64_t lease_target_ms;    /* 100: work queued at a worker beyond its oars */
-    uint64_t open_grace_ms;      /* 60000: an open batch without its client is sealed */
-    uint64_t reclaim_ms;         /* 15000: after a restart workers may come back with leases */
-    uint64_t refusal_grace_ms;   /* 30000: one whose worker left waits for a willing one */
-    uint64_t retention_ms;       /* 7 days: ended batches are kept this long */
-    uint64_t backoff_ms_min;     /* 100 */
-    uint64_t backoff_ms_max;     /* 30000 */
-    uint64_t message_bytes_max;  /* 64 MiB: ZMQ_MAXMSGSIZE */
-    uint64_t item_bytes_max;     /* 16 MiB */
-    uint64_t memory_bytes_max;   /* payload kept for all batches, until ROOM says what the store has:
-                                    APPEND credit ends here */
-    uint64_t batch_bytes_max;    /* payload of one batch, not yet done or, when it is stored, not yet
-                                    durable: its APPEND credit */
-    uint64_t window_bytes_max;   /* of a client's window, what tasks are leased for at most */
-    uint64_t batches_max;        /* 1 000 000 */
-    uint64_t peers_max;          /* 20 000 */
-    uint64_t entries_max;        /* exceptional tasks kept in memory, 1 000 000 */
+    uint64_t heartbeat_ms;      /* 1000: a lease unnamed in two heartbeats returns to pending */
+    uint64_t lease_ms;          /* 10000 */
+    uint64_t lease_target_ms;   /* 100: work queued at a worker beyond its oars */
+    uint64_t open_grace_ms;     /* 60000: an open batch without its client is sealed */
+    uint64_t reclaim_ms;        /* 15000: after a restart workers may come back with leases */
+    uint64_t refusal_grace_ms;  /* 30000: one whose worker left waits for a willing one */
+    uint64_t retention_ms;      /* 7 days: ended batches are kept this long */
+    uint64_t backoff_ms_min;    /* 100 */
+    uint64_t backoff_ms_max;    /* 30000 */
+    uint64_t message_bytes_max; /* 64 MiB: ZMQ_MAXMSGSIZE */
+    uint64_t item_bytes_max;    /* 16 MiB */
+    uint64_t memory_bytes_max;  /* payload kept for all batches, until ROOM says what the store has:
+                                   APPEND credit ends here */
+    uint64_t batch_bytes_max;   /* payload of one batch, not yet done or, when it is stored, not yet
+                                   durable: its APPEND credit */
+    uint64_t window_bytes_max;  /* of a client's window, what tasks are leased for at most */
+    uint64_t batches_max;       /* 1 000 000 */
+    uint64_t peers_max;         /* 20 000 */
+    uint64_t entries_max;       /* exceptional tasks kept in memory, 1 000 000 */
     uint64_t result_bytes_guess; /* 64: reserved per task until the mean is known */
 };
 

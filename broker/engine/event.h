@@ -28,14 +28,14 @@ struct store_key {
     uint64_t key;
 };
 
-#define EVENT_MAP(X)                                                                       \
-    X(MESSAGE, "a peer's message, decoded")                                                \
-    X(BAD_MESSAGE, "a peer's message that cannot be decoded: `status` and `text` say why") \
-    X(PEER_LOST, "a send to `peer` was refused: that connection is gone")                  \
-    X(LOADED, "the payload of `key` is in the cache until the next step")                  \
-    X(LOAD_FAILED, "the payload of `key` cannot be read")                                  \
+#define EVENT_MAP(X)                                                                          \
+    X(MESSAGE, "a peer's message, decoded")                                                   \
+    X(BAD_MESSAGE, "a peer's message that cannot be decoded: `status` and `text` say why")    \
+    X(PEER_LOST, "a send to `peer` was refused: that connection is gone")                     \
+    X(LOADED, "the payload of `key` is in the cache until the next step")                     \
+    X(LOAD_FAILED, "the payload of `key` cannot be read")                                     \
     X(ROOM, "the store has `room_bytes` left for what is new; until one comes: no end of it") \
-    X(TICK, "engine_deadline() has come, or nothing happened for a while")                 \
+    X(TICK, "engine_deadline() has come, or nothing happened for a while")                    \
     X(SHUTDOWN, "the broker stops: tell every peer")
 
 enum event_type {

@@ -44,9 +44,7 @@ bool out_send(struct engine *engine,
               bool waits);
 
 /* Tell what nobody relies on: it waits like any other, but not for a store that is full. */
-void out_inform(struct engine *engine,
-                struct session *session,
-                const struct tri_message *message);
+void out_inform(struct engine *engine, struct session *session, const struct tri_message *message);
 
 /* Acknowledge, after the newest PUT is durable; stands for what was said of `subject` before. */
 void out_acknowledge(struct engine *engine,

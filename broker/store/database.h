@@ -32,8 +32,8 @@ struct database_stats {
     uint64_t free_bytes; /* of the file, to be used again; as of the last database_look */
 };
 
-/* `pages_bytes`: of the file's pages, kept in memory (by SQLite, ten pages at least); more only while
- * a transaction needs them. */
+/* `pages_bytes`: of the file's pages, kept in memory (by SQLite, ten pages at least); more only
+ * while a transaction needs them. */
 enum tri_status database_open(const char *file,
                               const char *vfs,
                               uint64_t pages_bytes,

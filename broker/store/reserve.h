@@ -15,8 +15,8 @@
 #include "common/types.h"
 
 struct reserve {
-    char *path;      /* of the file; NULL: there is none, and the disk is not looked at */
-    char *directory; /* that it is in */
+    char *path;          /* of the file; NULL: there is none, and the disk is not looked at */
+    char *directory;     /* that it is in */
     uint64_t bytes;      /* wanted */
     uint64_t held_bytes; /* less on a small disk; 0: it is not held */
 };

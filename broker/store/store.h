@@ -110,8 +110,8 @@ struct store *store_memory_new(void);
 
 /* One SQLite file (docs/spec/3-storage.md), with FILE-wal and FILE-reserve beside it. */
 struct store_sqlite_options {
-    const char *file;       /* made when absent; its directory must exist */
-    uint64_t cache_bytes;   /* of what is durable, kept in memory: payloads, and pages of the file */
+    const char *file;     /* made when absent; its directory must exist */
+    uint64_t cache_bytes; /* of what is durable, kept in memory: payloads, and pages of the file */
     uint64_t reserve_bytes; /* of the disk, kept for results when all else is full; 0: none */
     uint64_t log_bytes_max; /* a write-ahead log of this size is folded into the file */
     uint64_t full_ms;       /* a disk that was full is tried again after this */

@@ -48,14 +48,32 @@ class Full(Disk):
         self.assertEqual(done.returncode, NO_ROOM, done.stderr)
         self.assertIn(FULL, done.stderr.decode())
         self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
-        for verb in (("list",), ("show", "1"), ("explain", "1"), ("workers",)):
-            self.assertEqual(self.cluster.run(*verb).returncode, OK, verb)
+        self.answers()
         out, err = run.communicate()
         self.assertEqual((run.returncode, out.count(b"\n")), (OK, 40), err)
         self.disk.grow()
         done = self.cluster.run("run", "--connect-timeout", "30s", "--fn", "square", ":::", "9")
         self.assertEqual((done.returncode, done.stdout), (OK, b"81\n"), done.stderr)
         self.assertIn("store.room", self.cluster.broker.text())
+
+    def answers(self):
+        for verb in (("list",), ("show", "1"), ("explain", "1"), ("workers",)):
+            self.assertEqual(self.cluster.run(*verb).returncode, OK, verb)
+
+    def test_a_disk_without_any_room_is_waited_for_and_questions_are_answered(self):
+        ready = os.path.join(self.cluster.directory.name, "ready")
+        run = self.cluster.start("run", "--width", "4", "--range", "1-4", "--", "sh", "-c",
+                                 f"until test -e {ready}; do sleep 0.05; done; "
+                                 "head -c 600000 /dev/zero | tr '\\0' x; echo {}")
+        wait_until(lambda: sum(b["leased"] for b in self.batches()) == 4, "they run")
+        self.fill()
+        open(ready, "w").close()
+        wait_until(lambda: "store.exhausted" in self.cluster.broker.text(), "the reserve is spent")
+        self.answers()
+        self.disk.grow()
+        out, err = run.communicate()
+        self.assertEqual(run.returncode, OK, err)
+        self.assertEqual(out, b"".join(b"x" * 600000 + b"%d\n" % i for i in (1, 2, 3, 4)))
 
     def test_who_appends_waits_says_so_and_goes_on(self):
         run = self.cluster.start("run", "--fn", "echo", stdin=subprocess.PIPE)

@@ -111,9 +111,9 @@ START_TEST(what_a_batch_may_queue_in_a_store_is_bounded_by_its_room_alone)
         client_opens_with(&s, "c1", "b1", WINDOW, &spec);
         expect(&s, "c1", "ACCEPTED b1 0 absent");
     }
-    for (uint64_t i = 0; i < 50; i++) {
+    for (unsigned long long i = 0; i < 50; i++) {
         client_appends_at(&s, "c1", "b1", 9 * i, 9, 990, 'x');
-        expect(&s, "c1", "APPENDED b1 %llu", (unsigned long long)(9 * i + 9));
+        expect(&s, "c1", "APPENDED b1 %llu", 9 * i + 9);
     }
     /* On the way it is bounded. */
     ck_assert_uint_le(s.credit_bytes, 50 * 9 * 1000 + 10000);

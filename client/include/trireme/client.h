@@ -105,7 +105,8 @@ struct tri_batch_options {
 TRI_API void tri_batch_options_init(struct tri_batch_options *options);
 
 /* Create a batch; returns once the broker has durably accepted it. Items are added next, unless it
- * is a range, which is sealed from the start. */
+ * is a range, which is sealed from the start. TRI_NO_SPACE: for connect_timeout_ms the broker's
+ * store had no room for a new one. */
 TRI_API enum tri_status tri_batch_submit(struct tri_client *client,
                                          const struct tri_batch_options *options,
                                          struct tri_batch **batch,
