@@ -26,6 +26,10 @@ class Disk(unittest.TestCase):
         self.cluster.worker()
         return self.cluster
 
+    def restart(self):
+        self.cluster.broker = Daemon("trireme-broker", "--listen", self.cluster.endpoint,
+                                     "--store", self.store, "--log-level", "info")
+
     def fill(self):
         self.disk.fill(0)
         wait_until(lambda: "store.full" in self.cluster.broker.text(), "the broker notices")
@@ -60,7 +64,8 @@ class Full(Disk):
         for verb in (("list",), ("show", "1"), ("explain", "1"), ("workers",)):
             self.assertEqual(self.cluster.run(*verb).returncode, OK, verb)
 
-    def test_a_disk_without_any_room_is_waited_for_and_questions_are_answered(self):
+    def exhaust(self):
+        """Four results of 600 kB come when others have taken the whole disk."""
         ready = os.path.join(self.cluster.directory.name, "ready")
         run = self.cluster.start("run", "--width", "4", "--range", "1-4", "--", "sh", "-c",
                                  f"until test -e {ready}; do sleep 0.05; done; "
@@ -69,11 +74,24 @@ class Full(Disk):
         self.fill()
         open(ready, "w").close()
         wait_until(lambda: "store.exhausted" in self.cluster.broker.text(), "the reserve is spent")
+        return run
+
+    def goes_on(self, run):
         self.answers()
         self.disk.grow()
         out, err = run.communicate()
         self.assertEqual(run.returncode, OK, err)
         self.assertEqual(out, b"".join(b"x" * 600000 + b"%d\n" % i for i in (1, 2, 3, 4)))
+
+    def test_a_disk_without_any_room_is_waited_for_and_questions_are_answered(self):
+        self.goes_on(self.exhaust())
+
+    def test_a_broker_that_is_killed_on_such_a_disk_comes_back_on_it(self):
+        run = self.exhaust()
+        self.cluster.broker.kill()
+        self.cluster.broker.close()
+        self.restart()
+        self.goes_on(run)
 
     def test_who_appends_waits_says_so_and_goes_on(self):
         run = self.cluster.start("run", "--fn", "echo", stdin=subprocess.PIPE)
@@ -114,8 +132,7 @@ class Failing(Disk):
             self.disk.power_off()
             self.disk.power_on()
             cluster.broker.close()
-            cluster.broker = Daemon("trireme-broker", "--listen", cluster.endpoint, "--store",
-                                    self.store, "--log-level", "info")
+            self.restart()
             out, _ = run.communicate(timeout=60)
             err.seek(0)
             self.assertEqual((run.returncode, out), (OK, b"16\n"), err.read())
