@@ -62,8 +62,23 @@ static const char *why_not_leased(struct engine *engine,
     return "is ready: waits for free oars";
 }
 
+/* In the unit in which it has its first digit before the point. */
+static double duration(uint64_t ns, const char **unit)
+{
+    static const char *const units[] = { "ns", "us", "ms", "s" };
+    double value = (double)ns;
+    size_t i = 0;
+
+    for (; value >= 1000 && i < TRI_COUNT_OF(units) - 1; i++)
+        value /= 1000;
+    *unit = units[i];
+    return value;
+}
+
 static void explain_batch(struct engine *engine, struct batch *batch, struct lines *lines)
 {
+    const char *unit;
+    double takes = duration(batch->task_ns, &unit);
     char text[900];
     char why[160];
 
@@ -75,11 +90,11 @@ static void explain_batch(struct engine *engine, struct batch *batch, struct lin
              batch->reason != NULL ? "; " : "", batch->reason != NULL ? batch->reason : "");
     add(lines, text);
     if (batch->task_ns != 0) {
-        snprintf(
-            text, sizeof(text), "a task takes about %.3f ms; results take about %.1f bytes each",
-            (double)batch->task_ns / 1e6,
-            batch->result_tasks != 0 ? (double)batch->result_bytes / (double)batch->result_tasks
-                                     : 0.0);
+        snprintf(text, sizeof(text),
+                 "a task takes about %.3g %s; results take about %.1f bytes each", takes, unit,
+                 batch->result_tasks != 0
+                     ? (double)batch->result_bytes / (double)batch->result_tasks
+                     : 0.0);
         add(lines, text);
     }
 }

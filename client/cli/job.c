@@ -97,6 +97,15 @@ static bool read_task(const struct cli *cli, struct tri_batch_options *job)
                   cli->operands.items[0]);
         return false;
     }
+    if (cli->function != NULL && (cli->workdir != NULL || cli->env.count != 0)) {
+        cli_error("%s is for commands: --fn %s does not see it",
+                  cli->workdir != NULL ? "--workdir" : "--env", cli->function);
+        return false;
+    }
+    if (cli->workdir != NULL && cli->workdir[0] != '/' && cli->broker != NULL) {
+        cli_error("--workdir %s: workers are elsewhere, give it from the root", cli->workdir);
+        return false;
+    }
     job->handler = cli->function != NULL ? cli->function : "command";
     if (strlen(job->handler) == 0 || strlen(job->handler) > 64) {
         cli_error("--fn: a handler's name has 1 to 64 characters");

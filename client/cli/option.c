@@ -228,14 +228,19 @@ static bool parse_option(struct cli *cli, int argc, char **argv, int *i)
 }
 
 /* The words after `--` (the command), up to `:::`, and the values after that. */
-static void parse_rest(struct cli *cli, int argc, char **argv, int i, bool command)
+static bool parse_rest(struct cli *cli, int argc, char **argv, int i, bool command)
 {
     for (; i < argc; i++) {
-        if (!cli->has_values && strcmp(argv[i], ":::") == 0)
+        if (strcmp(argv[i], ":::") == 0 && cli->has_values) {
+            cli_error("one ::: is understood: the values of two are not combined");
+            return false;
+        }
+        if (strcmp(argv[i], ":::") == 0)
             cli->has_values = true;
         else
             cli_list_add(cli->has_values || !command ? &cli->values : &cli->command, argv[i]);
     }
+    return true;
 }
 
 bool option_parse(struct cli *cli, int argc, char **argv)
@@ -244,13 +249,11 @@ bool option_parse(struct cli *cli, int argc, char **argv)
 
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0 && takes_task) {
-            parse_rest(cli, argc, argv, i + 1, true);
-            return true;
+            return parse_rest(cli, argc, argv, i + 1, true);
         }
         if (strcmp(argv[i], ":::") == 0 && takes_task) {
             cli->has_values = true;
-            parse_rest(cli, argc, argv, i + 1, false);
-            return true;
+            return parse_rest(cli, argc, argv, i + 1, false);
         }
         if (argv[i][0] == '-' && argv[i][1] != '\0') {
             if (!parse_option(cli, argc, argv, &i))

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK_BYTES (256u * 1024u)
@@ -35,6 +36,7 @@ struct source {
 struct source *source_open(const struct cli *cli)
 {
     struct source *self = tri_alloc(1, sizeof(*self));
+    struct stat about;
     const char *path = cli->each_line != NULL ? cli->each_line : cli->from_json;
 
     self->fd = -1;
@@ -50,6 +52,11 @@ struct source *source_open(const struct cli *cli)
     } else {
         self->fd = open(path, O_RDONLY | O_CLOEXEC);
         self->name = path;
+        if (self->fd >= 0 && fstat(self->fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+            close(self->fd);
+            self->fd = -1;
+            errno = EISDIR;
+        }
     }
     if (!self->is_range && self->values == NULL && self->fd < 0) {
         cli_error("cannot read %s: %s", self->name, strerror(errno));

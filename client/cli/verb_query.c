@@ -105,7 +105,35 @@ static bool is_chosen(const struct selection *selection, uint64_t index)
     return selection->task_count == 0;
 }
 
-static void print_shown(const struct cli *cli, json_t *root, const struct selection *selection)
+/* What is said of chosen tasks that are not among the dead. */
+static int print_living(json_t *root, const struct selection *selection)
+{
+    unsigned long long count = number_of(json_object_get(root, "batch"), "count");
+    unsigned long long number = selection->number;
+    int status = CLI_OK;
+
+    for (size_t i = 0; i < selection->task_count; i++) {
+        unsigned long long task = selection->tasks[i];
+        bool dead = false;
+        size_t j;
+        json_t *entry;
+
+        json_array_foreach(json_object_get(root, "dead"), j, entry)
+        {
+            dead |= number_of(entry, "index") == task;
+        }
+        if (task >= count) {
+            cli_error("batch %llu has %llu task%s: there is no %llu/%llu", number, count,
+                      tri_plural(count), number, task);
+            status = CLI_USAGE;
+        } else if (!dead) {
+            printf("task %llu/%llu is not dead\n", number, task);
+        }
+    }
+    return status;
+}
+
+static int print_shown(const struct cli *cli, json_t *root, const struct selection *selection)
 {
     size_t i;
     json_t *entry;
@@ -124,6 +152,7 @@ static void print_shown(const struct cli *cli, json_t *root, const struct select
                tri_plural(number_of(entry, "attempts")), text_of(entry, "worker"),
                text_of(entry, "error"));
     }
+    return print_living(root, selection);
 }
 
 typedef enum tri_status query_fn(struct tri_client *client,
@@ -131,7 +160,7 @@ typedef enum tri_status query_fn(struct tri_client *client,
                                  char **json,
                                  struct tri_error *error);
 
-static void print_explained(const struct cli *cli, json_t *root, const struct selection *selection)
+static int print_explained(const struct cli *cli, json_t *root, const struct selection *selection)
 {
     size_t i;
     json_t *line;
@@ -142,9 +171,10 @@ static void print_explained(const struct cli *cli, json_t *root, const struct se
     {
         puts(json_is_string(line) ? json_string_value(line) : "?");
     }
+    return CLI_OK;
 }
 
-typedef void print_fn(const struct cli *cli, json_t *root, const struct selection *selection);
+typedef int print_fn(const struct cli *cli, json_t *root, const struct selection *selection);
 
 static int query_each(struct cli *cli, query_fn *query, print_fn *print)
 {
@@ -165,8 +195,8 @@ static int query_each(struct cli *cli, query_fn *query, print_fn *print)
                 continue;
             }
             root = open_answer(cli, text);
-            if (root != NULL)
-                print(cli, root, &selected.items[i]);
+            if (root != NULL && print(cli, root, &selected.items[i]) != CLI_OK)
+                status = CLI_USAGE;
             json_decref(root);
         }
         select_free(&selected);

@@ -36,8 +36,9 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
     output.number = tri_batch_number(follow->batch);
     follow->output = &output;
     if (tri_batch_is_waiting_for_workers(follow->batch))
-        cli_error("batch %llu is queued: no worker that offers %s is connected now",
-                  (unsigned long long)output.number, job->handler);
+        cli_error("batch %llu is queued: no worker that offers %s%s is connected now",
+                  (unsigned long long)output.number, job->handler,
+                  job->labels != NULL ? " and has the label" : "");
     if (follow->cli->resume != NULL) {
         follow->resume = resume_open(follow->cli->resume, &output);
         if (follow->resume == NULL) {

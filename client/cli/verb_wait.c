@@ -55,6 +55,20 @@ static enum tri_status report(const struct follow *follow, const char *reduced)
     return status;
 }
 
+/* Values go when their owner, a run, has written them. */
+static void tell_taken(const struct follow *follow)
+{
+    struct tri_batch_summary summary;
+    uint64_t ended;
+
+    tri_batch_summary(follow->batch, &summary);
+    ended = summary.ok + summary.failed + summary.cancelled;
+    if (follow->output->written < ended)
+        cli_error("batch %llu: %llu of its results were taken by the run that submitted it",
+                  (unsigned long long)tri_batch_number(follow->batch),
+                  (unsigned long long)(ended - follow->output->written));
+}
+
 static int finish(struct follow *follow, bool reduced)
 {
     const char *value = NULL;
@@ -66,6 +80,8 @@ static int finish(struct follow *follow, bool reduced)
         cli_error("%s", error.text);
         status = CLI_TASKS_FAILED;
     }
+    if (follow->output != NULL && !reduced)
+        tell_taken(follow);
     written = follow->output != NULL ? output_end(follow->output, follow->cli, follow->batch, value)
                                      : report(follow, value);
     return written == TRI_OK ? status : output_exit(written);
@@ -130,8 +146,11 @@ static int follow_all(struct cli *cli, bool show)
         follow.deadline_ms = tri_clock_now_ms() + cli->wait_timeout_ms;
     if (select_read(cli, follow.client, &selected, &status)) {
         follow.signal_fd = signals_open();
-        status = files_suffice(cli, &selected) ? CLI_OK : CLI_USAGE;
-        for (size_t i = 0; i < selected.count && status != CLI_USAGE && !ends_all(status); i++) {
+        if (!files_suffice(cli, &selected)) {
+            selected.count = 0;
+            status = CLI_USAGE;
+        }
+        for (size_t i = 0; i < selected.count && !ends_all(status); i++) {
             int one = follow_one(&follow, selected.items[i].number, show);
 
             status = one > status ? one : status;

@@ -87,6 +87,24 @@ class BadInput(Case):
                 self.refused(2, f"{verb} does not take {option.partition('=')[0]}", verb, option,
                              "x")
 
+    def test_what_only_commands_see(self):
+        for option in (("--env", "A=1"), ("--workdir", "/tmp")):
+            with self.subTest(option=option):
+                self.refused(2, option[0] + " is for commands", "run", *option, "--fn", "echo",
+                             ":::", "1")
+
+    def test_a_directory_from_nowhere(self):
+        self.refused(2, "--workdir here", "run", "--broker", "ipc:///nonexistent", "--workdir",
+                     "here", "--", "pwd", ":::", "1")
+
+    def test_two_lists_of_values(self):
+        for before in (["--fn", "echo"], ["--", "echo"]):
+            with self.subTest(before=before):
+                self.refused(2, "one ::: is understood", "run", *before, ":::", "1", ":::", "2")
+
+    def test_a_folder_is_no_source(self):
+        self.refused(2, "cannot read /: Is a directory", "run", "--fn", "echo", "--each-line", "/")
+
     def test_a_range_of_all_integers(self):
         done = run("run", "--fn", "echo", "--range",
                    "-9223372036854775808-9223372036854775807:9223372036854775807")

@@ -44,6 +44,35 @@ class Wait(Case):
                                   both.stderr)
                     self.assertFalse(os.path.exists(path))
 
+    def test_a_batch_that_is_not_there_keeps_nobody_from_the_next(self):
+        done = self.c.run("wait", "1", "99", "2")
+        self.assertRan(done, 2)
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual([line.split(" in ")[0] for line in lines],
+                         ["batch 1: 10 tasks, 10 ok", "trireme: there is no batch 99",
+                          "batch 2: 10 tasks, 10 ok"])
+
+    def test_results_that_their_run_has_taken_are_not_silently_missing(self):
+        self.assertRan(self.c.run("run", "--fn", "square", ":::", "1", "x", "3"), 1)
+        done = self.c.run("results", "3")
+        self.assertRan(done, 1)
+        self.assertIn(b"batch 3: 3 of its results were taken by the run that submitted it",
+                      done.stderr)
+        self.assertNotIn(b"taken", self.c.run("results", "1").stderr)
+
+    def test_show_says_what_there_is_of_a_task(self):
+        done = self.c.run("show", "1/3")
+        self.assertRan(done)
+        self.assertEqual(done.stdout, b"task 1/3 is not dead\n")
+        done = self.c.run("show", "1/10")
+        self.assertRan(done, 2)
+        self.assertIn(b"batch 1 has 10 tasks: there is no 1/10", done.stderr)
+
+    def test_explain_says_how_long_a_task_takes(self):
+        self.assertRan(self.c.run("wait", "1"))
+        self.assertRegex(self.c.run("explain", "1").stdout.decode(),
+                         r"a task takes about [1-9][0-9.]* (ns|us|ms); ")
+
     def test_results_of_several_batches(self):
         done = self.c.run("results", "1-2")
         self.assertRan(done)
