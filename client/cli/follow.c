@@ -97,7 +97,11 @@ static int feed(struct follow *self, bool *busy)
         if (status == TRI_CLOSED)
             return stop_feeding(self);
         if (status != TRI_OK) {
+            struct tri_error why = error;
+
             tri_client_cancel(self->client, tri_batch_number(self->batch), NULL, 0, NULL, NULL);
+            if (status == TRI_TOO_LARGE)
+                source_blame(self->source, &why, &error);
             return fail(self, &error);
         }
         self->has_pending = false;

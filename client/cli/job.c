@@ -1,5 +1,6 @@
 #include "client/cli/job.h"
 
+#include "common/json.h"
 #include "common/parse.h"
 #include "common/reduce.h"
 #include "common/types.h"
@@ -142,6 +143,15 @@ static bool fits_place(const struct cli *cli)
     return false;
 }
 
+/* A name is shown in tables. */
+static bool is_name(const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return false;
+    return tri_utf8_is_valid((struct tri_bytes){ (const uint8_t *)name, strlen(name) });
+}
+
 bool job_read(const struct cli *cli, struct tri_batch_options *job)
 {
     struct tri_error error;
@@ -158,6 +168,10 @@ bool job_read(const struct cli *cli, struct tri_batch_options *job)
             return false;
         }
         tri_reducer_destroy(&reducer);
+    }
+    if (cli->name != NULL && !is_name(cli->name)) {
+        cli_error("--name: printable UTF-8, please");
+        return false;
     }
     job->name = cli->name;
     job->model = cli->model;

@@ -151,6 +151,12 @@ static bool open_command(const struct tri_value *value, struct tri_bytes streams
     return true;
 }
 
+/* A line stays a line, and nothing of it is an order to a terminal. */
+static unsigned char printable(unsigned char c)
+{
+    return c < 0x20 || c == 0x7f ? ' ' : c;
+}
+
 static void text_result(struct output *self, const struct tri_task_result *result)
 {
     struct tri_bytes streams[2];
@@ -168,9 +174,12 @@ static void text_result(struct output *self, const struct tri_task_result *resul
     snprintf(prefix, sizeof(prefix), "task %llu/%llu: ", (unsigned long long)self->number,
              (unsigned long long)result->index);
     tri_buffer_append(&self->err, prefix, strlen(prefix));
-    if (result->error.size > 0)
-        append_bytes(&self->err, result->error);
-    else
+    for (size_t i = 0; i < result->error.size; i++) {
+        unsigned char c = printable(result->error.data[i]);
+
+        tri_buffer_append(&self->err, &c, 1);
+    }
+    if (result->error.size == 0)
         tri_json_raw(&self->err, result->outcome_text);
     tri_buffer_append(&self->err, "\n", 1);
 }
@@ -181,11 +190,8 @@ static void log_result(FILE *log, const struct tri_task_result *result)
             result->outcome_text, (unsigned long long)result->attempts, result->model,
             (int)result->worker.size, (const char *)result->worker.data,
             (unsigned long long)result->wall_us, (unsigned long long)result->cpu_us);
-    for (size_t i = 0; i < result->error.size; i++) {
-        unsigned char c = result->error.data[i];
-
-        fputc(c < 0x20 || c == 0x7f ? ' ' : c, log);
-    }
+    for (size_t i = 0; i < result->error.size; i++)
+        fputc(printable(result->error.data[i]), log);
     fputc('\n', log);
 }
 

@@ -8,6 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define REMIND_S 1
+
+static volatile sig_atomic_t begun;
 static volatile sig_atomic_t came;
 static int wake_fd = -1;
 
@@ -20,22 +23,39 @@ static void on_signal(int number)
     ssize_t written;
 
     (void)number;
-    if (came)
+    if (came || !begun)
         _exit(CLI_INTERRUPTED);
     came = 1;
+    alarm(REMIND_S);
     written = write(wake_fd, &one, sizeof(one));
     (void)written;
     errno = saved;
+}
+
+/* The call that blocks may have been entered after it was asked whether a signal had come: this
+ * ends it all the same, if not at once. */
+static void on_alarm(int number)
+{
+    (void)number;
+    alarm(REMIND_S);
+}
+
+void signals_begin(void)
+{
+    begun = 1;
 }
 
 int signals_open(void)
 {
     static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action = { .sa_handler = on_signal };
+    struct sigaction reminder = { .sa_handler = on_alarm };
     struct sigaction before;
 
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     sigemptyset(&action.sa_mask);
+    sigemptyset(&reminder.sa_mask);
+    sigaction(SIGALRM, &reminder, NULL);
     for (size_t i = 0; wake_fd >= 0 && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);

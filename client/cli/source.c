@@ -199,3 +199,12 @@ enum tri_status source_next(struct source *self, struct tri_value *value, struct
         *value = tri_value_string(line.data, line.size);
     return status;
 }
+
+void source_blame(const struct source *self, const struct tri_error *why, struct tri_error *error)
+{
+    if (self->values != NULL)
+        tri_fail(error, why->status, "value %zu: %.400s", self->next_value, why->text);
+    else
+        tri_fail(error, why->status, "%.80s: line %llu: %.400s", self->name,
+                 (unsigned long long)self->line, why->text);
+}

@@ -24,4 +24,7 @@ enum tri_status source_next(struct source *self, struct tri_value *value, struct
 /* What to poll for input, or -1 when source_next never says TRI_EMPTY. */
 int source_fd(const struct source *self);
 
+/* Say in `error` where the last value came from, and `why` it cannot be. */
+void source_blame(const struct source *self, const struct tri_error *why, struct tri_error *error);
+
 #endif

@@ -8,9 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A string of the tree, in which what a terminal would obey is blanked: anybody may have named a
+ * batch. NULL when it is none. */
+static const char *plain(json_t *string)
+{
+    char *text = (char *)(uintptr_t)json_string_value(string);
+
+    for (char *c = text; c != NULL && *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    return text;
+}
+
 static const char *text_of(json_t *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = plain(json_object_get(object, key));
 
     return text != NULL && text[0] != '\0' ? text : "-";
 }
@@ -87,7 +99,7 @@ static void print_fields(json_t *object)
         if (json_is_array(value) && json_array_size(value) == 0)
             continue;
         if (json_is_string(value)) {
-            printf("%-18s %s\n", key, json_string_value(value));
+            printf("%-18s %s\n", key, plain(value));
             continue;
         }
         text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -169,7 +181,7 @@ static int print_explained(const struct cli *cli, json_t *root, const struct sel
     (void)selection;
     json_array_foreach(json_object_get(root, "lines"), i, line)
     {
-        puts(json_is_string(line) ? json_string_value(line) : "?");
+        puts(json_is_string(line) ? plain(line) : "?");
     }
     return CLI_OK;
 }

@@ -31,8 +31,10 @@ static int follow_batch(struct follow *follow, const struct tri_batch_options *j
     struct output output;
     int status;
 
-    if (!output_open(&output, follow->cli, job->argv != NULL))
+    if (!output_open(&output, follow->cli, job->argv != NULL)) {
+        tri_client_cancel(follow->client, tri_batch_number(follow->batch), NULL, 0, NULL, NULL);
         return CLI_USAGE;
+    }
     output.number = tri_batch_number(follow->batch);
     follow->output = &output;
     if (tri_batch_is_waiting_for_workers(follow->batch))
@@ -83,6 +85,7 @@ static int run_privately(struct follow *follow,
     struct private private;
     int status = CLI_INTERNAL;
 
+    signals_begin();
     if (!private_open(&private, cli))
         return CLI_INTERNAL;
     cli->broker = private.endpoint;
@@ -122,6 +125,7 @@ int verb_run(struct cli *cli)
     } else {
         follow.client = cli_connect(cli, &status);
         if (follow.client != NULL) {
+            signals_begin();
             status = run_on(&follow, &job);
             tri_client_close(&follow.client);
         }
@@ -149,6 +153,7 @@ int verb_submit(struct cli *cli)
         return status;
     follow.source = job.range ? NULL : source_open(cli);
     follow.signal_fd = signals_open();
+    signals_begin();
     if (!job.range && follow.source == NULL) {
         status = CLI_USAGE;
     } else if (tri_batch_submit(follow.client, &job, &follow.batch, &error) != TRI_OK) {

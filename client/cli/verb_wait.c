@@ -146,6 +146,7 @@ static int follow_all(struct cli *cli, bool show)
         follow.deadline_ms = tri_clock_now_ms() + cli->wait_timeout_ms;
     if (select_read(cli, follow.client, &selected, &status)) {
         follow.signal_fd = signals_open();
+        signals_begin();
         if (!files_suffice(cli, &selected)) {
             selected.count = 0;
             status = CLI_USAGE;

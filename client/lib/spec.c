@@ -55,7 +55,7 @@ static enum tri_status set_list(const char *what,
         struct tri_rec_text record = { .text = tri_bytes_of(texts[count]) };
 
         if (count == count_max)
-            return tri_fail(error, TRI_INVALID, "%s: more than %zu", what, count_max);
+            return tri_fail(error, TRI_INVALID, "%s: more than %zu words", what, count_max);
         if (record.text.size > TEXT_BYTES_MAX)
             return tri_fail(error, TRI_INVALID, "%s: one of %zu bytes, at most %u are possible",
                             what, record.text.size, TEXT_BYTES_MAX);

@@ -1,5 +1,6 @@
 """Every mistake a user can make: one clear line, the documented status, nothing left running."""
 
+import os
 import subprocess
 import tempfile
 
@@ -101,6 +102,24 @@ class BadInput(Case):
         for before in (["--fn", "echo"], ["--", "echo"]):
             with self.subTest(before=before):
                 self.refused(2, "one ::: is understood", "run", *before, ":::", "1", ":::", "2")
+
+    def test_a_name_that_cannot_be_shown(self):
+        for name in (b"a\x1b[31mb", b"a\nb", b"\xff"):
+            with self.subTest(name=name):
+                self.refused(2, "--name: printable UTF-8", "run", "--fn", "echo", "--name",
+                             os.fsdecode(name), ":::", "1")
+
+    def test_what_the_broker_cannot_take_is_named(self):
+        line = b"x" * (16 << 20)
+        self.refused(2, "stdin: line 2: an argument of 16777221 bytes", "run", "--fn", "echo",
+                     "-o", "quiet", stdin=b"1\n" + line)
+
+    def test_a_job_log_that_cannot_be_written_leaves_no_batch_open(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        self.assertRan(cluster.run("run", "--fn", "echo", "--joblog", "/nonexistent/log", ":::",
+                                   "1"), 2)
+        self.assertRan(cluster.run("wait", "1"), 3)
 
     def test_a_folder_is_no_source(self):
         self.refused(2, "cannot read /: Is a directory", "run", "--fn", "echo", "--each-line", "/")

@@ -117,6 +117,24 @@ class Signals(Case):
         with open(f"/proc/{pid}/task/{pid}/children") as f:
             return f.read().split()
 
+    def test_a_signal_ends_a_run_that_has_found_no_broker(self):
+        cli = start("run", "--fn", "echo", "--broker", "ipc:///nonexistent", "--connect-timeout",
+                    "1h", ":::", "1", stderr=subprocess.PIPE)
+        self.addCleanup(cli.stderr.close)
+        wait_until(lambda: self.catches(cli.pid, signal.SIGINT), "it is prepared")
+        cli.send_signal(signal.SIGINT)
+        self.assertEqual(cli.wait(60), 130)
+
+    def catches(self, pid, sig):
+        with open(f"/proc/{pid}/status") as f:
+            return any(int(line.split()[1], 16) >> (sig - 1) & 1 for line in f
+                       if line.startswith("SigCgt:"))
+
+    def test_a_failure_is_one_line_and_no_order_to_a_terminal(self):
+        done = run("run", "--test-handlers", "--fn", "fail", ":::", "a\x1b[31m\nb")
+        self.assertRan(done, 1)
+        self.assertIn(b"task 1/0: a [31m b\n", done.stderr)
+
     def test_a_second_signal_quits_though_the_broker_does_not_answer(self):
         cluster = self.cluster("ipc")
         cluster.worker()
