@@ -110,7 +110,7 @@ class Filling:
                     raise AssertionError("the disk never filled")
 
     def one(self, file):
-        cli = begin(self.lab, file, BATCH, "echo", "--connect-timeout", "1s")
+        cli = begin(self.lab, file, BATCH, "echo", "--connect-timeout", "5s")
         errors = trireme.Reader(cli.stderr)
         trireme.wait_until(lambda: errors.lines or cli.poll() is not None, "it ends, or complains")
         if errors.lines and WAITS in errors.lines[0][1].decode():
