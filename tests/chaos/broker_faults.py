@@ -72,6 +72,12 @@ class Durable(Lab):
         self.broker.process.wait()
         self.fault_happened()
 
+    def kill_while_starting(self, after_s):
+        """A recovery that is cut off somewhere."""
+        self.broker = self.daemon(1, "trireme-broker", *self.broker_args)
+        time.sleep(after_s)
+        self.kill_broker()
+
     def with_leases(self, patience=20):
         trireme.wait_until(lambda: any(w["leases"] for w in self.list_workers()),
                            "work is in flight", patience)
@@ -111,5 +117,8 @@ def kills(tally, dice, count):
                 lab.kill_broker()
                 tally.fault("brokers killed")
                 time.sleep(dice.choice((0, dice.uniform(0, 1))))
+                if dice.random() < 0.3:
+                    lab.kill_while_starting(dice.uniform(0, 0.03))
+                    tally.fault("brokers killed while starting")
                 lab.start_broker()
         return with_load(lab, tally, dice, act)

@@ -27,7 +27,7 @@ class Lab:
         if hosts:
             self.broker_args.append("--insecure-no-auth=network")
         if "--store" not in broker_args:
-            self.broker_args += ["--store", "memory"]
+            self.broker_args += ["--store", f"{self.directory.name}/store"]
         self.workers = {}
         self.logs = []
         self.last_fault = time.monotonic()
