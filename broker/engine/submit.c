@@ -121,17 +121,33 @@ static void follow(struct engine *engine,
 
 /* ---- SUBMIT --------------------------------------------------------------------------------- */
 
+/* Only ATTACH takes a batch over: who asks again for what it never heard to be accepted has not
+ * heard either that another client follows it now. */
+static bool is_followed_by_another(const struct session *session,
+                                   const struct tri_msg_submit *submit,
+                                   const struct batch *batch)
+{
+    const struct post *owner = post_owner(batch);
+
+    return submit->window_bytes != 0 && owner != NULL
+           && memcmp(&owner->session->instance, &session->instance, sizeof(session->instance)) != 0;
+}
+
 static void submit_again(struct engine *engine,
                          struct session *session,
                          const struct tri_msg_submit *submit,
                          struct batch *batch)
 {
-    if (batch->principal == session->principal && batch->spec_size == submit->spec.size
-        && memcmp(batch->spec, submit->spec.data, submit->spec.size) == 0)
-        follow(engine, session, submit, batch);
-    else
+    if (batch->principal != session->principal || batch->spec_size != submit->spec.size
+        || memcmp(batch->spec, submit->spec.data, submit->spec.size) != 0)
         out_error(engine, session, submit->request, TRI_CONFLICT,
                   "a batch of this name exists and is another");
+    else if (is_followed_by_another(session, submit, batch))
+        out_error(engine, session, submit->request, TRI_STALE,
+                  "batch %llu is followed by another client now",
+                  (unsigned long long)batch->number);
+    else
+        follow(engine, session, submit, batch);
 }
 
 static void begin(struct engine *engine,

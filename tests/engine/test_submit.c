@@ -15,6 +15,22 @@ START_TEST(a_batch_submitted_again_is_accepted_again)
 }
 END_TEST
 
+START_TEST(a_batch_that_another_client_has_taken_over_is_not_taken_back_by_submitting_it_again)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_and_worker(&s, 2);
+    client_joins(&s, "c2");
+    client_submits(&s, "c1", "b1", 10);
+    ignore(&s, "w1");
+    client_attaches(&s, "c2", "b1", true, WINDOW);
+    ignore(&s, "c2");
+    expect(&s, "c1", "ERROR STALE");
+    client_submits_with(&s, "c1", "b1", 10, WINDOW, &spec);
+    expect(&s, "c1", "ERROR STALE");
+}
+END_TEST
+
 START_TEST(another_batch_under_the_same_uuid_is_a_conflict)
 {
     struct scenario_spec spec = { 0 };
@@ -200,6 +216,7 @@ int main(void)
     TCase *tcase = tcase_create("submit");
 
     STORY(a_batch_submitted_again_is_accepted_again);
+    STORY(a_batch_that_another_client_has_taken_over_is_not_taken_back_by_submitting_it_again);
     STORY(another_batch_under_the_same_uuid_is_a_conflict);
     STORY(the_uuid_of_another_principal_is_a_conflict);
     STORY(a_handler_that_no_worker_has_ever_offered_is_unsupported);
