@@ -135,6 +135,8 @@ const struct tri_message *broker_awaits(enum tri_message_type type, struct tri_b
     return &message;
 }
 
+/* This broker answers heartbeats only while it waits for something else, so it wants few: three of
+ * a second each went by on a busy machine, and the worker came again or did not end. */
 const struct tri_message *worker_joins(void)
 {
     static const uint8_t cluster[16] = { 1 };
@@ -144,7 +146,7 @@ const struct tri_message *worker_joins(void)
                                        .welcome = { .version = 1,
                                                     .epoch = 1,
                                                     .cluster = { cluster, sizeof(cluster) },
-                                                    .heartbeat_ms = 1000,
+                                                    .heartbeat_ms = PATIENCE_MS,
                                                     .lease_ms = 60000 } },
                 (struct tri_bytes){ NULL, 0 });
     return &message;
