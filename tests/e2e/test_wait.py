@@ -4,7 +4,23 @@ import json
 import os
 import tempfile
 
-from trireme import Case, main
+from trireme import Case, Daemon, main
+
+
+class Forgetful(Case):
+    def test_a_broker_that_comes_back_without_its_batches_ends_who_waits_for_them(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        run = cluster.start("run", "--fn", "sleep", ":::", "0", "1000")
+        self.addCleanup(run.stderr.close)
+        self.addCleanup(run.stdout.close)
+        self.assertEqual(run.stdout.readline(), b"0.0\n")
+        cluster.broker.kill()
+        cluster.broker.close()
+        cluster.broker = Daemon("trireme-broker", "--listen", cluster.endpoint, "--store",
+                                "memory", "--log-level", "warn")
+        self.assertEqual(run.wait(100), 70)
+        self.assertIn(b"the broker has come back without batch 1: it is lost", run.stderr.read())
 
 
 class Wait(Case):
