@@ -3,6 +3,7 @@ that is made not to sync. The disks need root."""
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import os
@@ -91,13 +92,19 @@ class Growing:
         run("mount", "-o", f"remount,size={size}", self.folder)
         self.size = size
 
-    def fill(self, left):
-        """Another program takes all but `left` bytes."""
+    def free(self):
         info = os.statvfs(self.folder)
-        free = info.f_bavail * info.f_frsize
+        return info.f_bavail * info.f_frsize
+
+    def fill(self, left):
+        """Another program takes all but `left` bytes, while others may be taking them too."""
         with open(self.other, "wb") as f:
-            if free > left:
-                os.posix_fallocate(f.fileno(), 0, free - left)
+            while (free := self.free()) > left:
+                try:
+                    os.posix_fallocate(f.fileno(), 0, os.fstat(f.fileno()).st_size + free - left)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def grow(self):
         self.resize(self.size + self.SIZE)

@@ -185,6 +185,7 @@ class Cluster:
             raise AssertionError("the broker did not start: " + self.broker.text())
         self.endpoint = line.split()[1]
         self.workers = []
+        self.clients = []
 
     def worker(self, *args, name=None, env=None):
         name = name or f"w{len(self.workers) + 1}"
@@ -204,12 +205,18 @@ class Cluster:
 
     def start(self, verb, *args, **kw):
         """Start the CLI against this cluster; Popen with pipes."""
-        return subprocess.Popen([CLI, verb, "--broker", self.endpoint, *map(str, args)],
-                                stdin=kw.pop("stdin", subprocess.DEVNULL),
-                                stdout=kw.pop("stdout", subprocess.PIPE),
-                                stderr=kw.pop("stderr", subprocess.PIPE), env=environment(), **kw)
+        client = subprocess.Popen([CLI, verb, "--broker", self.endpoint, *map(str, args)],
+                                  stdin=kw.pop("stdin", subprocess.DEVNULL),
+                                  stdout=kw.pop("stdout", subprocess.PIPE),
+                                  stderr=kw.pop("stderr", subprocess.PIPE), env=environment(), **kw)
+        self.clients.append(client)
+        return client
 
     def close(self, show=False):
+        for client in self.clients:
+            if client.poll() is None:  # a test that failed; without a broker it would wait for ever
+                client.kill()
+                client.wait()
         for daemon in [*self.workers, self.broker]:
             daemon.end()
         for daemon in [*self.workers, self.broker]:
