@@ -2,6 +2,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdlib.h>
 
@@ -147,7 +148,7 @@ static void land(struct engine *engine, struct post *self, struct tri_range rows
             continue;
         flight->landed = true;
         self->flight_bytes -= flight->bytes;
-        if (self->is_owner)
+        if (self->is_owner || PLANTED(READER_DELETES))
             row_delete(engine, self->batch, flight->row);
     }
     while (self->flight_count != 0 && self->flights[self->flight_first].landed) {

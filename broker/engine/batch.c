@@ -1,6 +1,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -361,11 +362,14 @@ void batch_expire_unfed(struct engine *engine)
 
 void batch_expire_ended(struct engine *engine)
 {
+    const struct engine_limits *limits = &engine->options.limits;
+
     while (!tri_dlist_is_empty(&engine->ended_batches)) {
         struct batch *batch =
             tri_container_of(tri_dlist_first(&engine->ended_batches), struct batch, ended);
 
-        if (engine->now - batch->ended_at < engine->options.limits.retention_ms)
+        if (engine->now - batch->ended_at
+            < (PLANTED(RETENTION) ? limits->lease_ms : limits->retention_ms))
             break;
         batch_forget(engine, batch);
     }

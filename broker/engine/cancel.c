@@ -2,6 +2,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 /* ---- telling clients ------------------------------------------------------------------------ */
 
@@ -146,7 +147,7 @@ static uint64_t cancel_batch(struct engine *engine, struct batch *batch)
     if (batch->reason == NULL)
         batch_set_reason(batch, "cancelled");
     batch_seal(engine, batch, NULL);
-    count = cancel_rest(engine, batch, true);
+    count = cancel_rest(engine, batch, !PLANTED(CANCEL_LATE));
     out_trace(&engine->out, "batch.cancelled batch=%llu tasks=%llu",
               (unsigned long long)batch->number, (unsigned long long)count);
     return count;

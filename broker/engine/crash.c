@@ -8,6 +8,8 @@
  * machine down is never heard of either, so that this is believed only a few times. */
 #include "broker/engine/state.h"
 
+#include "common/planted.h"
+
 #include "common/assert.h"
 
 #define VANISHED_UNHEARD_MAX 5
@@ -77,7 +79,7 @@ void lease_vanish(struct engine *engine, struct lease *self, bool others)
         out_trace(&engine->out, "lease.vanished lease=%llu tasks=%llu",
                   (unsigned long long)self->number,
                   (unsigned long long)tri_rangeset_count(&suspects));
-    if (stands_alone(self) && !tri_rangeset_is_empty(&suspects)) {
+    if ((stands_alone(self) || PLANTED(VANISHED_CHARGED)) && !tri_rangeset_is_empty(&suspects)) {
         convict(engine, self);
     } else {
         struct grade after = suspicion(&self->grade, tri_rangeset_count(&suspects));

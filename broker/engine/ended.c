@@ -7,6 +7,7 @@
 
 #include "common/assert.h"
 #include "common/backoff.h"
+#include "common/planted.h"
 
 /* What becomes of the tasks of one ENDED. */
 struct verdict {
@@ -57,7 +58,7 @@ static bool is_final(const struct batch *batch,
 {
     if (batch->halting || batch->cancelling)
         return true;
-    if (entry->outcome == TRI_OUTCOME_CRASHED)
+    if (entry->outcome == TRI_OUTCOME_CRASHED && !PLANTED(CRASH_USES_RETRY))
         return verdict->after_crash.crashes >= batch->crash_limit;
     return verdict->after_failure.failures > batch->retries;
 }

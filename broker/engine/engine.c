@@ -2,6 +2,7 @@
 
 #include "broker/engine/state.h"
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ struct engine *engine_new(const struct engine_options *options)
     self->options = *options;
     snprintf(self->software, sizeof(self->software), "%s", options->software);
     self->memory.bytes_max = options->limits.memory_bytes_max;
-    tri_prng_init(&self->prng, options->seed);
+    tri_prng_init(&self->prng, PLANTED_VALUE(CHANCE, planted_chance(), options->seed));
     out_init(&self->out);
     tri_buffer_init(&self->scratch);
     init_maps(self);

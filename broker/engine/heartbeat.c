@@ -1,6 +1,8 @@
 /* heartbeat.c - leases live by being named. */
 #include "broker/engine/state.h"
 
+#include "common/planted.h"
+
 /* A lease that its worker does not name twice in a row has been lost on the way. */
 #define HEARTBEATS_UNNAMED_MAX 2
 
@@ -69,6 +71,8 @@ static void count_unnamed(struct engine *engine, struct berth *berth)
     {
         struct lease *lease = tri_container_of(node, struct lease, node);
 
+        if (PLANTED(NEVER_RECEIVED))
+            renew(engine, lease, &(struct tri_rec_renew){ .lease = lease->number });
         if (!lease->named && should_be_named(engine, lease)
             && ++lease->unnamed >= HEARTBEATS_UNNAMED_MAX) {
             out_trace(&engine->out, "lease.lost lease=%llu why=unnamed",

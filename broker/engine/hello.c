@@ -2,6 +2,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 static void refuse(struct engine *engine,
                    const struct peer_id *peer,
@@ -112,7 +113,7 @@ static void drop_unheld(struct engine *engine, struct worker *worker)
         {
             struct lease *lease = tri_container_of(lease_node, struct lease, node);
 
-            if (!lease->named && !lease->loading)
+            if (!lease->named && !lease->loading && !PLANTED(NEVER_RECEIVED))
                 lease_drop(engine, lease);
             else
                 lease->named = false;

@@ -1,6 +1,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdlib.h>
 
@@ -47,6 +48,11 @@ static void charge(struct engine *engine, struct lease *self)
     fair_charge(self->batch, us < 1e15 ? (int64_t)us + 1 : (int64_t)1e15);
 }
 
+static tri_time clock_of(const struct engine *engine)
+{
+    return PLANTED_VALUE(WALL_CLOCK, planted_wall(engine->now), engine->now);
+}
+
 static void link_lease(struct engine *engine, struct lease *self)
 {
     struct berth *berth = self->berth;
@@ -55,7 +61,7 @@ static void link_lease(struct engine *engine, struct lease *self)
     tri_map_put(&engine->leases, self->number, self);
     tri_dlist_push_back(&berth->leases, &self->node);
     tri_dlist_push_back(&engine->lease_clock, &self->clock);
-    self->deadline = engine->now + engine->options.limits.lease_ms;
+    self->deadline = clock_of(engine) + engine->options.limits.lease_ms;
     berth->active_at = engine->now;
     berth->leased += tri_rangeset_count(&self->undone);
     self->batch->leased += tri_rangeset_count(&self->undone);
@@ -181,7 +187,7 @@ bool lease_is_about(struct lease *self, uint64_t number, uint64_t generation)
 
 void lease_renew(struct engine *engine, struct lease *self)
 {
-    self->deadline = engine->now + engine->options.limits.lease_ms;
+    self->deadline = clock_of(engine) + engine->options.limits.lease_ms;
     tri_dlist_remove(&engine->lease_clock, &self->clock);
     tri_dlist_push_back(&engine->lease_clock, &self->clock);
 }
@@ -203,7 +209,7 @@ void lease_expire(struct engine *engine)
         struct lease *oldest =
             tri_container_of(tri_dlist_first(&engine->lease_clock), struct lease, clock);
 
-        if (engine->now < oldest->deadline)
+        if (clock_of(engine) < oldest->deadline)
             break;
         out_trace(&engine->out, "lease.lost lease=%llu why=expired",
                   (unsigned long long)oldest->number);
@@ -314,6 +320,8 @@ uint64_t lease_give_back(struct engine *engine,
     if (count != 0) {
         lease_take(engine, self, tasks);
         refund(self, count);
+        if (PLANTED(STOLEN_TAIL) && self->revoking != 0)
+            tri_rangeset_remove(&back, tasks.first + tasks.count - 1, 1);
         batch_add_pending(engine, self->batch, grade, &back);
     }
     tri_rangeset_deinit(&back);

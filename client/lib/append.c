@@ -2,6 +2,7 @@
  * until they are durable. */
 #include "client/lib/internal.h"
 #include "common/assert.h"
+#include "common/planted.h"
 #include "common/proto/codec.h"
 
 #include <stdio.h>
@@ -149,7 +150,7 @@ enum tri_status tri_append_resume(struct tri_append *self,
                         (unsigned long long)count);
     if (credit > self->credit)
         self->credit = credit;
-    if (resend) {
+    if (resend && !PLANTED(RESUME_BLIND)) {
         self->unsent = 0;
         tri_dlist_foreach(&self->chunks, node)
         {

@@ -1,6 +1,7 @@
 /* Rows on their way in: opened once, kept as they are, and acknowledged when consumed. */
 #include "client/lib/internal.h"
 #include "common/assert.h"
+#include "common/planted.h"
 #include "common/proto/codec.h"
 
 #include <stdlib.h>
@@ -380,7 +381,7 @@ enum tri_status tri_rows_receive(struct tri_follow *self,
 
     (void)error;
     self->heard_at = now;
-    if (tri_rangeset_contains(&self->received, message->row))
+    if (tri_rangeset_contains(&self->received, message->row) && !PLANTED(ROW_TWICE))
         return receive_again(self, now, message->row);
     if (!tri_rangeset_prepare(&self->received))
         return TRI_MEMORY;

@@ -350,5 +350,5 @@ void broker_receive(struct sim *sim,
     }
     step(sim, &event, frames + 1);
     if (event.type == EVENT_MESSAGE)
-        checker_broker_got(sim, &message);
+        checker_broker_got(sim, peer, &message);
 }

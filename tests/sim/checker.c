@@ -31,8 +31,12 @@ uint64_t checker_number(const struct sim *sim, const struct plan_batch *batch)
 
 /* ---- what reaches the broker ---------------------------------------------------------------- */
 
-static void note_success(struct sim *sim, struct watch *watch, struct tri_ranges ranges)
+static void note_success(struct sim *sim,
+                         struct watch *watch,
+                         uint64_t lease,
+                         struct tri_ranges ranges)
 {
+    hold_returns(sim, watch, lease, ranges);
     for (size_t i = 0; i < ranges.count; i++) {
         struct tri_range range = tri_ranges_at(ranges, i);
 
@@ -52,7 +56,7 @@ static void note_results(struct sim *sim,
     if (watch != NULL
         && tri_record_decode_head(TRI_RECORD_RESULT, frames[1]->bytes, &head, &size, NULL)
                == TRI_OK)
-        note_success(sim, watch, head.runs);
+        note_success(sim, watch, results->lease, head.runs);
 }
 
 static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
@@ -64,12 +68,23 @@ static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
     while (watch != NULL && tri_list_next(&entries, TRI_RECORD_ENTRY, &entry)) {
         struct task *task = watch_task(sim, watch, entry.index);
 
+        if (task->lease != 0 && task->lease != ended->lease)
+            continue; /* it has been leased again since: that attempt is stale */
+        task->returned = true;
         if (ended->generation != task->charged_generation)
             task->charged = 0;
         task->charged_generation = (uint8_t)ended->generation;
         if (entry.attempts > task->charged)
             task->charged = (uint8_t)entry.attempts;
     }
+}
+
+static void note_released(struct sim *sim, const struct tri_msg_released *released)
+{
+    const struct loan *loan = tri_map_find(&sim->checker->lent, released->lease);
+
+    if (loan != NULL)
+        hold_returns(sim, loan->watch, released->lease, released->ranges);
 }
 
 /* What a CANCEL names: it was asked for; or, when the broker has taken it, it is forbidden from now
@@ -117,19 +132,25 @@ void checker_broker_gets(struct sim *sim,
     window_gets(sim, peer, message);
     vanish_gets(sim, peer, message);
     promise_gets(sim, peer, message, frames, count);
+    hold_gets(sim, peer, message);
     if (message->type == TRI_MESSAGE_RESULTS && count > 1)
         note_results(sim, &message->results, frames);
     else if (message->type == TRI_MESSAGE_PARTIAL
              && (watch = watch_find(sim, message->partial.number)) != NULL)
-        note_success(sim, watch, message->partial.ranges);
+        note_success(sim, watch, message->partial.lease, message->partial.ranges);
     else if (message->type == TRI_MESSAGE_ENDED)
         note_ended(sim, &message->ended);
+    else if (message->type == TRI_MESSAGE_RELEASED)
+        note_released(sim, &message->released);
     else if (message->type == TRI_MESSAGE_CANCEL)
         note_cancel(sim, &message->cancel, false);
 }
 
-void checker_broker_got(struct sim *sim, const struct tri_message *message)
+void checker_broker_got(struct sim *sim,
+                        const struct peer_id *peer,
+                        const struct tri_message *message)
 {
+    hold_got(sim, peer, message);
     if (message->type == TRI_MESSAGE_CANCEL && !sim->checker->has_refused)
         note_cancel(sim, &message->cancel, true);
 }
@@ -166,6 +187,7 @@ static void check_lease(struct sim *sim,
             sim_fail(sim, "task %s/%llu is leased for attempt %llu, reported failed were %u",
                      watch->plan->name, (unsigned long long)i, (unsigned long long)lease->attempt,
                      task->charged);
+        hold_lends(sim, peer, lease, task);
         if ((lease->flags & TRI_LEASE_ISOLATED) != 0 && lease->count == 1)
             vanish_lends(sim, peer, task);
     }
@@ -183,6 +205,7 @@ void checker_broker_sends(struct sim *sim,
         sim_fail(sim, "the broker sends what cannot be decoded: %s", error.text);
     count_sends(sim, peer, &message);
     promise_sends(sim, peer, &message);
+    hold_sends(sim, peer, &message);
     window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
     if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
         row_sends(sim, &message, frames, count);
@@ -260,8 +283,7 @@ void checker_end(struct sim *sim)
     credit_end(self);
     tri_map_deinit(&self->numbers);
     promise_end(self);
-    free(self->mates);
-    free(self->routes);
+    vanish_end(self);
     free(self);
     sim->checker = NULL;
 }

@@ -9,7 +9,8 @@
  *             planned or inflicted, after as many attempts as allowed (4, 6, 7); each given to an
  *             application once (5); nothing that was reported after a cancel (8)
  *   credit    results of a lease, windows and APPENDs stay within what was granted (12)
- *   leases    an attempt is counted only when its failure was reported (7)
+ *   leases    a task has one holder; an attempt is counted only when its failure was reported, by
+ *             that one (4, 7); clocks do not matter, and who is not heard begins nothing (11)
  *   ends      END adds up with all rows; everything ends (13)
  *   promises  what was acknowledged or shown is still so after the broker has died (1, 10): counts,
  *             results, SEAL, CANCEL, FORGET, END
@@ -38,7 +39,9 @@ void checker_broker_gets(struct sim *sim,
                          size_t count);
 
 /* ... and has done what follows from it. */
-void checker_broker_got(struct sim *sim, const struct tri_message *message);
+void checker_broker_got(struct sim *sim,
+                        const struct peer_id *peer,
+                        const struct tri_message *message);
 void checker_broker_sends(struct sim *sim,
                           const struct peer_id *peer,
                           struct tri_frame *const *frames,
@@ -73,6 +76,9 @@ void checker_task_begins(struct sim *sim,
                          uint64_t index,
                          uint64_t attempt,
                          struct tri_bytes argument);
+
+/* A host of this worker begins something. */
+void checker_host_begins(struct sim *sim, const struct worker *worker);
 
 /* A fault killed the one-oar host that was on this task: it may be charged with a crash. */
 void checker_blames(struct sim *sim,

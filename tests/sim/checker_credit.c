@@ -126,6 +126,7 @@ struct window {
     uint64_t request; /* until it is answered; the batch may have no number yet */
     uint64_t bytes;   /* granted */
     uint64_t flying;
+    bool is_owner;
     struct tri_map rows; /* number + 1 to bytes + 1 */
 };
 
@@ -195,12 +196,18 @@ static void attach(struct sim *sim, const struct peer_id *peer, const struct tri
         window_free(self, window);
     window = window_new(self, peer, attach->window_bytes);
     window->number = number;
+    window->is_owner = attach->owner != 0;
+    if (window->is_owner && watch_find(sim, number) != NULL)
+        row_acknowledge(watch_find(sim, number), attach->have);
 }
 
-static void land(struct checker *self, const struct peer_id *peer, const struct tri_msg_ack *ack)
+static void land(struct sim *sim, const struct peer_id *peer, const struct tri_msg_ack *ack)
 {
-    struct window *window = window_find(self, peer, ack->number);
+    struct window *window = window_find(sim->checker, peer, ack->number);
+    struct watch *watch = watch_find(sim, ack->number);
 
+    if (watch != NULL && (window == NULL || window->is_owner))
+        row_acknowledge(watch, ack->rows);
     for (size_t i = 0; window != NULL && i < ack->rows.count; i++) {
         struct tri_range rows = tri_ranges_at(ack->rows, i);
 
@@ -213,16 +220,26 @@ static void land(struct checker *self, const struct peer_id *peer, const struct 
     }
 }
 
+static void submit(struct checker *self,
+                   const struct peer_id *peer,
+                   const struct tri_msg_submit *message)
+{
+    struct window *window = window_new(self, peer, message->window_bytes);
+
+    window->request = message->request;
+    window->is_owner = true;
+}
+
 void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
 {
     struct checker *self = sim->checker;
 
     if (message->type == TRI_MESSAGE_SUBMIT && message->submit.window_bytes != 0)
-        window_new(self, peer, message->submit.window_bytes)->request = message->submit.request;
+        submit(self, peer, &message->submit);
     else if (message->type == TRI_MESSAGE_ATTACH)
         attach(sim, peer, &message->attach);
     else if (message->type == TRI_MESSAGE_ACK)
-        land(self, peer, &message->ack);
+        land(sim, peer, &message->ack);
 }
 
 static void answer(struct checker *self,

@@ -245,6 +245,7 @@ void checker_broker_dies(struct sim *sim)
     self->life++;
     forget_all(self);
     forget_numbers(self);
+    hold_forget(sim);
     for (size_t i = 0; i < sim->plan->batch_count; i++) {
         struct watch *watch = &self->watches[i];
 

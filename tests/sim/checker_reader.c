@@ -83,6 +83,22 @@ static bool is_done(const struct task *task)
     return task->standing == STANDING_DONE;
 }
 
+/* It has all that no owner had acknowledged before; what is folded it was given folded. */
+static void check_given(struct sim *sim, const struct reader *self)
+{
+    const struct watch *watch = self->watch;
+
+    for (uint64_t i = 0; i < watch->plan->count; i++) {
+        const struct task *task = &watch->tasks[i];
+        bool is_folded = task->standing == STANDING_DONE && watch->plan->reducer != NULL;
+
+        if (task->standing != STANDING_OPEN && !is_folded && self->times[i] == 0
+            && !row_may_be_gone(watch, task))
+            sim_fail(sim, "%s ended for an application, which was not given task %llu",
+                     watch->plan->name, (unsigned long long)i);
+    }
+}
+
 /* Only a reader that was there from the beginning has all of it. */
 static void check_reduced(struct sim *sim, const struct reader *self, const char *reduced)
 {
@@ -108,6 +124,8 @@ void checker_reader_ends(struct sim *sim,
     if (told != summary->count)
         sim_fail(sim, "%s ended for an application with %llu of %llu tasks", watch->plan->name,
                  (unsigned long long)told, (unsigned long long)summary->count);
+    if (watch->generation == 1)
+        check_given(sim, self);
     if (!self->whole || watch->shared)
         return;
     if (watch->plan->reducer == NULL)

@@ -28,6 +28,7 @@ static struct task *settle(struct sim *sim,
                  (unsigned long long)index);
     task->standing = (uint8_t)standing;
     task->generation = (uint8_t)row->generation;
+    task->row = row->row;
     return task;
 }
 
@@ -296,7 +297,7 @@ static bool is_new(struct sim *sim,
                  watch->plan->name);
     if (watch->rows[row->row].hash != 0)
         return false;
-    watch->rows[row->row] = (struct row_seen){ hash, frames[1]->bytes.size };
+    watch->rows[row->row] = (struct row_seen){ .hash = hash, .bytes = frames[1]->bytes.size };
     return true;
 }
 
@@ -321,6 +322,21 @@ static void check_row(struct sim *sim,
         check_partial(sim, watch, row, frames[1]->bytes);
     else
         check_entries(sim, watch, row, frames[1]->bytes);
+}
+
+void row_acknowledge(struct watch *watch, struct tri_ranges rows)
+{
+    for (size_t i = 0; i < rows.count; i++) {
+        struct tri_range range = tri_ranges_at(rows, i);
+
+        for (uint64_t j = range.first; j - range.first < range.count && j < watch->row_count; j++)
+            watch->rows[j].acknowledged = true;
+    }
+}
+
+bool row_may_be_gone(const struct watch *watch, const struct task *task)
+{
+    return watch->rows[task->row].acknowledged;
 }
 
 static void check_state(struct sim *sim, struct watch *watch, const struct tri_msg_end *end)

@@ -18,6 +18,9 @@ struct task {
     uint8_t charged_generation; /* ... in this generation */
     uint8_t blamed;             /* crashes that faults inflicted */
     uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
+    uint64_t row;        /* where it ended */
+    uint64_t lease;      /* the newest that it was in */
+    uint16_t holder;     /* 1 + who got that */
     uint16_t alone_with; /* 1 + the instance that has it alone now */
     uint16_t alone_gaps; /* ... and how often that had been silent before */
     bool reported : 1;   /* a success has reached the broker, in any generation */
@@ -27,11 +30,13 @@ struct task {
     bool secured : 1;    /* the report of its success was acknowledged */
     bool in_chunk : 1;   /* of the row at hand */
     bool read : 1;       /* an application has it */
+    bool returned : 1;   /* its newest lease is over for it: it was reported, or given back */
 };
 
 struct row_seen {
     uint64_t hash; /* 0: not seen */
     uint64_t bytes;
+    bool acknowledged; /* by an owner */
 };
 
 /* All about one batch. */
@@ -92,7 +97,10 @@ struct loan {
 struct mate {
     uint8_t instance[16];
     uint64_t heard;
-    uint16_t gaps; /* silences of a lease's time */
+    uint16_t gaps;        /* silences of a lease's time */
+    uint64_t renewed;     /* when its last heartbeat or HELLO was taken */
+    struct tri_map names; /* the leases that it named there */
+    struct tri_map lost;  /* those that it was told to be lost */
 };
 
 /* Where it spoke from. */
@@ -125,15 +133,37 @@ struct checker {
 struct watch *watch_find(const struct sim *sim, uint64_t number);
 struct task *watch_task(const struct sim *sim, struct watch *watch, uint64_t index);
 
+/* ---- checker_hold.c ------------------------------------------------------------------------- */
+
+/* The broker is about to take it, and has done so. */
+void hold_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+void hold_got(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
+void hold_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
+/* The broker has died. */
+void hold_forget(struct sim *sim);
+
+/* It was said of these tasks that this lease of them is over. */
+void hold_returns(struct sim *sim, struct watch *watch, uint64_t lease, struct tri_ranges ranges);
+void hold_lends(struct sim *sim,
+                const struct peer_id *peer,
+                const struct tri_msg_lease *lease,
+                struct task *task);
+
 /* ---- checker_vanish.c ----------------------------------------------------------------------- */
+
+/* Who speaks from there; NULL: no worker. */
+struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer);
+
+/* By its name; it is made when it is new. */
+struct mate *vanish_mate_of(struct checker *self, struct tri_bytes instance);
+void vanish_end(struct checker *self);
 
 void vanish_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
 
 /* A LEASE of one isolated task. */
 void vanish_lends(struct sim *sim, const struct peer_id *peer, struct task *task);
-
-/* The life of a worker that speaks there, or NULL. */
-const struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer);
 
 /* Workers that have vanished with it so far while it was alone there. */
 uint64_t vanish_count(const struct sim *sim, struct task *task);
@@ -153,6 +183,12 @@ void row_sends(struct sim *sim,
                const struct tri_message *message,
                struct tri_frame *const *frames,
                size_t count);
+
+/* An owner has these rows, and they may go. */
+void row_acknowledge(struct watch *watch, struct tri_ranges rows);
+
+/* The row in which it ended has been acknowledged. */
+bool row_may_be_gone(const struct watch *watch, const struct task *task);
 
 /* What the reducer of the batch makes of the tasks that `is_counted` says: decimal digits. */
 typedef bool count_fn(const struct task *task);

@@ -3,6 +3,8 @@
 
 #include "common/assert.h"
 
+#include <stdlib.h>
+
 static bool same_peer(const struct peer_id *a, const struct peer_id *b)
 {
     return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
@@ -13,17 +15,14 @@ static bool is_silent(const struct sim *sim, const struct mate *mate)
     return sim->now - mate->heard >= (sim->plan->options.limits.lease_ms - 1) * SIM_MS;
 }
 
-static struct mate *mate_at(const struct checker *self, const struct peer_id *peer)
+struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer)
 {
+    const struct checker *self = sim->checker;
+
     for (size_t i = self->route_count; i-- > 0;)
         if (same_peer(&self->routes[i].peer, peer))
             return &self->mates[self->routes[i].mate];
     return NULL;
-}
-
-const struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer)
-{
-    return mate_at(sim->checker, peer);
 }
 
 static void add_route(struct checker *self, const struct peer_id *peer, const struct mate *mate)
@@ -32,7 +31,7 @@ static void add_route(struct checker *self, const struct peer_id *peer, const st
     self->routes[self->route_count++] = (struct route){ *peer, (size_t)(mate - self->mates) };
 }
 
-static struct mate *mate_of(struct checker *self, struct tri_bytes instance)
+struct mate *vanish_mate_of(struct checker *self, struct tri_bytes instance)
 {
     struct mate *mate;
 
@@ -51,7 +50,7 @@ void vanish_gets(struct sim *sim, const struct peer_id *peer, const struct tri_m
     const struct tri_msg_hello *hello = &message->hello;
     bool arrives = message->type == TRI_MESSAGE_HELLO && hello->role == TRI_ROLE_WORKER;
     struct mate *mate =
-        arrives ? mate_of(sim->checker, hello->instance) : mate_at(sim->checker, peer);
+        arrives ? vanish_mate_of(sim->checker, hello->instance) : vanish_mate(sim, peer);
 
     if (mate == NULL)
         return;
@@ -77,7 +76,7 @@ static void settle(const struct sim *sim, struct task *task)
 
 void vanish_lends(struct sim *sim, const struct peer_id *peer, struct task *task)
 {
-    const struct mate *mate = mate_at(sim->checker, peer);
+    const struct mate *mate = vanish_mate(sim, peer);
 
     settle(sim, task);
     if (mate == NULL)
@@ -90,4 +89,14 @@ uint64_t vanish_count(const struct sim *sim, struct task *task)
 {
     settle(sim, task);
     return task->vanished;
+}
+
+void vanish_end(struct checker *self)
+{
+    for (size_t i = 0; i < self->mate_count; i++) {
+        tri_map_deinit(&self->mates[i].names);
+        tri_map_deinit(&self->mates[i].lost);
+    }
+    free(self->mates);
+    free(self->routes);
 }

@@ -153,6 +153,7 @@ static struct deed begin_task(struct sim *sim, struct host *self, struct lease *
     struct tri_buffer argument = { 0 };
 
     lease_argument(self, lease, i, &argument);
+    checker_host_begins(sim, self->worker);
     checker_task_begins(sim, self->batch, lease->generation, i, lease->attempt,
                         tri_buffer_bytes(&argument));
     tri_buffer_deinit(&argument);

@@ -1,6 +1,7 @@
 /* trireme-sim: worlds by their seeds. */
 #include "common/assert.h"
 #include "tests/sim/broker.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/sim.h"
 
 #include <getopt.h>
@@ -13,6 +14,8 @@
 static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--trace]\n"
                             "       trireme-sim --list FILE\n"
                             "       trireme-sim --seed N --twice\n"
+                            "       trireme-sim-planted --bugs\n"
+                            "       trireme-sim-planted --planted BUG ...\n"
                             "\n"
                             "  --seed N       the (first) seed: 1\n"
                             "  --seeds COUNT  so many seeds from there on: 1\n"
@@ -20,7 +23,8 @@ static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--tr
                             "  --twice        live through each world twice: nothing may differ\n"
                             "  --check STEPS  verify the engine's invariants so often: 1\n"
                             "  --memory       the broker has no disk, and never dies\n"
-                            "  --trace        tell the story\n";
+                            "  --trace        tell the story\n"
+                            "  --planted BUG  with that one of the bugs that --bugs lists\n";
 
 struct options {
     uint64_t seed;
@@ -28,6 +32,7 @@ struct options {
     const char *list;
     bool twice;
     struct sim_options world;
+    bool lists_bugs;
 };
 
 struct totals {
@@ -56,6 +61,14 @@ static uint64_t parse_number(const char *text)
     return number;
 }
 
+static void plant(uint64_t number)
+{
+    if (planted_choose(number))
+        return;
+    fprintf(stderr, "trireme-sim: no such bug is planted here (see --bugs)\n");
+    exit(2);
+}
+
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
@@ -66,6 +79,8 @@ static void parse(struct options *options, int argc, char **argv)
         { "twice", no_argument, NULL, '2' },
         { "trace", no_argument, NULL, 't' },
         { "memory", no_argument, NULL, 'm' },
+        { "planted", required_argument, NULL, 'p' },
+        { "bugs", no_argument, NULL, 'b' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -81,6 +96,10 @@ static void parse(struct options *options, int argc, char **argv)
             options->list = optarg;
         else if (option == 'c')
             broker_check_every(parse_number(optarg));
+        else if (option == 'p')
+            plant(parse_number(optarg));
+        else if (option == 'b')
+            options->lists_bugs = true;
         else if (option == '2')
             options->twice = true;
         else if (option == 't')
@@ -158,6 +177,10 @@ int main(int argc, char **argv)
     struct totals totals = { 0 };
 
     parse(&options, argc, argv);
+    if (options.lists_bugs) {
+        planted_list();
+        return 0;
+    }
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     if (options.list != NULL)

@@ -1,0 +1,60 @@
+/* planted.h - the bugs that the simulator must find, each within a thousand seeds.
+ *
+ * Every one of the guarantees of docs/spec and the design (section 6) is broken by one of them.
+ * They stand in the code as PLANTED(NAME) (common/planted.h) and are chosen by number in
+ * trireme-sim-planted; tests/sim/planted.py chooses them all.
+ *
+ * Threads: one.
+ */
+#ifndef SIM_PLANTED_H
+#define SIM_PLANTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* number, name, the file, the guarantee that it breaks, what it does */
+#define PLANTED_MAP(X)                                                                          \
+    X(1, STOLEN_TAIL, "broker/engine/lease.c", 2, "the last task of a stolen slice is lost")    \
+    X(2, RESUME_BLIND, "client/lib/append.c", 3,                                                \
+      "arguments that were lost with a connection are not sent again")                          \
+    X(3, PARTIAL_OVERLAP, "broker/engine/result.c", 4,                                          \
+      "a partial is folded although some of its tasks are done")                                \
+    X(4, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")          \
+    X(5, READER_DELETES, "broker/engine/attach.c", 5,                                           \
+      "what a reader has got is taken for acknowledged")                                        \
+    X(6, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")               \
+    X(7, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault") \
+    X(8, STARTED_CHARGED, "worker/session/deaths.c", 7,                                         \
+      "one of many tasks is charged when their host dies")                                      \
+    X(9, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")          \
+    X(10, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")               \
+    X(11, WALL_CLOCK, "broker/engine/lease.c", 11, "leases go by a clock that jumps")           \
+    X(12, CREDIT_IGNORED, "worker/session/reports.c", 12, "results go without credit")          \
+    X(13, NEVER_RECEIVED, "broker/engine/heartbeat.c", 13,                                      \
+      "a lease is renewed that its worker never got")                                           \
+    X(14, UNSENT, "worker/session/reports.c", 13,                                               \
+      "reports that were lost with a connection are not sent again")                            \
+    X(15, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")
+
+enum planted_bug {
+    PLANTED_NONE,
+#define X(number, name, file, guarantee, text) PLANTED_##name = (number),
+    PLANTED_MAP(X)
+#undef X
+};
+
+extern enum planted_bug planted_bug;
+
+/* Choose one; 0: none. False: this program has no such bug. */
+bool planted_choose(uint64_t number);
+
+/* Print them, a line each: number, name, file, guarantee, text. */
+void planted_list(void);
+
+/* A clock that somebody sets: forward by a day, and back. */
+uint64_t planted_wall(uint64_t now_ms);
+
+/* Another number with every call. */
+uint64_t planted_chance(void);
+
+#endif
