@@ -2,6 +2,7 @@
 
 #include "broker/engine/state.h"
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -177,7 +178,7 @@ void out_acknowledge(struct engine *engine,
 {
     struct effect *effect;
 
-    if (!out_send(engine, session, message, true))
+    if (!out_send(engine, session, message, !PLANTED(REPORT_EARLY)))
         return;
     effect = &engine->out.effects[engine->out.count - 1];
     effect->send.haste = HASTE_NONE;
@@ -212,7 +213,7 @@ bool out_send_kept(struct engine *engine,
 
     if (!session->connected)
         return false;
-    effect = add_send(&engine->out, &session->peer, copy(&engine->out, frame), true);
+    effect = add_send(&engine->out, &session->peer, copy(&engine->out, frame), !PLANTED(ROW_EARLY));
     effect->send.haste = HASTE_OVERTAKES;
     attach(&engine->out, effect, &attachment, 1);
     return true;

@@ -9,6 +9,7 @@
 #include "broker/engine/resume.h"
 #include "broker/engine/state.h"
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static enum tri_status recover_meta(struct engine *engine,
     if (meta.next_number == 0)
         return tri_fail(error, TRI_STORE, "batches are numbered from 1");
     engine->recovery->has_meta = true;
-    engine->options.epoch = meta.epoch + 1;
+    engine->options.epoch = meta.epoch + PLANTED_VALUE(EPOCH_FORGOTTEN, 0, 1);
     engine->next_number = meta.next_number;
     memcpy(engine->options.cluster.bytes, meta.cluster.data, meta.cluster.size);
     engine->clock_offset = meta.clock_ms - engine->now;
@@ -130,7 +131,8 @@ static const char *fault_of(const struct engine *engine,
         return "it was cancelled and has not ended";
     if (stored->halting != 0 && stored->sealed == 0)
         return "it was halted and is open";
-    if (stored->generation == 0 || stored->epoch >= engine->options.epoch)
+    if (stored->generation == 0
+        || stored->epoch >= engine->options.epoch + PLANTED_VALUE(EPOCH_FORGOTTEN, 1, 0))
         return "it is of a time to come";
     if (is_range ? stored->hash.size != 0 || stored->count != spec->count : stored->hash.size != 16)
         return "its source contradicts itself";
@@ -238,7 +240,7 @@ static enum tri_status recover_chunk(struct engine *engine,
     };
     stock_add(engine, batch, &chunk);
     engine->recovery->counts.chunks++;
-    if (chunk.first + chunk.count < batch->count || batch->sealed)
+    if (chunk.first + chunk.count < batch->count || batch->sealed || PLANTED(LAST_CHUNK))
         return TRI_OK;
     batch->count = chunk.first + chunk.count;
     batch->stock->appended_bytes = stored.appended_bytes;

@@ -273,10 +273,8 @@ static bool is_all_undone(const struct report *report, struct tri_ranges ranges)
 
         if (range.first + range.count > report->end)
             return false;
-        if (!batch_next_undone(report->batch, range.first, range.first + range.count, &undone))
-            return false;
-        if (!PLANTED(PARTIAL_OVERLAP)
-            && (undone.first != range.first || undone.count != range.count))
+        if (!batch_next_undone(report->batch, range.first, range.first + range.count, &undone)
+            || undone.first != range.first || undone.count != range.count)
             return false;
     }
     return ranges.count != 0;
@@ -302,6 +300,9 @@ static void take_partial(struct engine *engine,
     batch->result_bytes += frame.size;
     batch->result_tasks += count;
     batch_add_done(engine, batch, &accepted);
+    for (size_t i = 0; PLANTED(PARTIAL_TWICE) && i < partial->ranges.count; i++)
+        tri_rangeset_add(&accepted, tri_ranges_at(partial->ranges, i).first,
+                         tri_ranges_at(partial->ranges, i).count);
     row_add(engine, batch, &origin, &accepted, frame, 0, take_reserve(report, frame.size));
     tri_rangeset_deinit(&accepted);
 }
@@ -331,7 +332,7 @@ void on_partial(struct engine *engine,
     }
     report = find_report(engine, session, partial->lease, partial->number, partial->generation);
     if (report.batch != NULL) {
-        if (is_all_undone(&report, partial->ranges))
+        if (PLANTED(PARTIAL_TWICE) || is_all_undone(&report, partial->ranges))
             take_partial(engine, session, &report, partial, event->frames[0]);
         else
             drop_partial(engine, &report, partial->ranges);

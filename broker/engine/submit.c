@@ -2,6 +2,7 @@
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 /* ---- what cannot be taken ------------------------------------------------------------------- */
 
@@ -94,7 +95,7 @@ static void accept(struct engine *engine,
         message.accepted.append_bytes_max = batch->stock->credit_bytes;
         batch->stock->told_bytes = batch->stock->credit_bytes;
     }
-    out_send(engine, session, &message, true);
+    out_send(engine, session, &message, !PLANTED(ACCEPTED_EARLY));
 }
 
 static void follow(struct engine *engine,

@@ -123,7 +123,8 @@ void promise_lends(struct sim *sim, struct watch *watch, const struct tri_msg_le
     struct loan *loan = tri_alloc(1, sizeof(*loan));
 
     *loan = (struct loan){ watch, lease->generation, sim->checker->life };
-    free(tri_map_put(&sim->checker->lent, lease->lease, loan));
+    if (tri_map_put(&sim->checker->lent, lease->lease, loan) != NULL)
+        sim_fail(sim, "there has been another lease %llu", (unsigned long long)lease->lease);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */

@@ -13,28 +13,35 @@
 #include <stdint.h>
 
 /* number, name, the file, the guarantee that it breaks, what it does */
-#define PLANTED_MAP(X)                                                                          \
-    X(1, STOLEN_TAIL, "broker/engine/lease.c", 2, "the last task of a stolen slice is lost")    \
-    X(2, RESUME_BLIND, "client/lib/append.c", 3,                                                \
-      "arguments that were lost with a connection are not sent again")                          \
-    X(3, PARTIAL_OVERLAP, "broker/engine/result.c", 4,                                          \
-      "a partial is folded although some of its tasks are done")                                \
-    X(4, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")          \
-    X(5, READER_DELETES, "broker/engine/attach.c", 5,                                           \
-      "what a reader has got is taken for acknowledged")                                        \
-    X(6, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")               \
-    X(7, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault") \
-    X(8, STARTED_CHARGED, "worker/session/deaths.c", 7,                                         \
-      "one of many tasks is charged when their host dies")                                      \
-    X(9, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")          \
-    X(10, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")               \
-    X(11, WALL_CLOCK, "broker/engine/lease.c", 11, "leases go by a clock that jumps")           \
-    X(12, CREDIT_IGNORED, "worker/session/reports.c", 12, "results go without credit")          \
-    X(13, NEVER_RECEIVED, "broker/engine/heartbeat.c", 13,                                      \
-      "a lease is renewed that its worker never got")                                           \
-    X(14, UNSENT, "worker/session/reports.c", 13,                                               \
-      "reports that were lost with a connection are not sent again")                            \
-    X(15, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")
+#define PLANTED_MAP(X)                                                                            \
+    X(1, ACCEPTED_EARLY, "broker/engine/submit.c", 1, "a batch is accepted before it is durable") \
+    X(2, ROW_EARLY, "broker/engine/out.c", 1, "a row is sent before it is durable")               \
+    X(3, STOLEN_TAIL, "broker/engine/lease.c", 2, "the last task of a stolen slice is lost")      \
+    X(4, RESUME_BLIND, "client/lib/append.c", 3,                                                  \
+      "arguments that were lost with a connection are not sent again")                            \
+    X(5, LAST_CHUNK, "broker/engine/recover.c", 3,                                                \
+      "arguments that were added last are not found again after a restart")                       \
+    X(6, PARTIAL_TWICE, "broker/engine/result.c", 4,                                              \
+      "a partial is folded although its tasks are done")                                          \
+    X(7, EPOCH_FORGOTTEN, "broker/engine/recover.c", 4, "a restart begins no new epoch")          \
+    X(8, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")            \
+    X(9, READER_DELETES, "broker/engine/attach.c", 5,                                             \
+      "what a reader has got is taken for acknowledged")                                          \
+    X(10, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")                \
+    X(11, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault")  \
+    X(12, STARTED_CHARGED, "worker/session/deaths.c", 7,                                          \
+      "one of many tasks is charged when their host dies")                                        \
+    X(13, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")           \
+    X(14, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")                 \
+    X(15, REPORT_EARLY, "broker/engine/out.c", 10,                                                \
+      "an acknowledgement is sent before what it acknowledges is durable")                        \
+    X(16, WALL_CLOCK, "broker/engine/lease.c", 11, "leases go by a clock that jumps")             \
+    X(17, CREDIT_IGNORED, "worker/session/reports.c", 12, "results go without credit")            \
+    X(18, NEVER_RECEIVED, "broker/engine/heartbeat.c", 13,                                        \
+      "a lease is renewed that its worker never got")                                             \
+    X(19, UNSENT, "worker/session/reports.c", 13,                                                 \
+      "reports that were lost with a connection are not sent again")                              \
+    X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")
 
 enum planted_bug {
     PLANTED_NONE,

@@ -53,6 +53,7 @@ def main():
     begun = time.monotonic()
     bugs = read_list(options.program)
     assert [bug[0] for bug in bugs] == list(range(1, len(bugs) + 1)), "they are numbered from 1"
+    assert {bug[3] for bug in bugs} == set(range(1, 15)), "every guarantee is broken by one"
     if options.only:
         bugs = [bug for bug in bugs if bug[0] == options.only]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
