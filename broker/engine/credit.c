@@ -293,6 +293,13 @@ static void grant(struct engine *engine, struct lease *lease)
     berth_update(engine, lease->berth);
 }
 
+/* What it has not run yet would be run beside another suspect. */
+static bool has_to_wait(const struct lease *lease)
+{
+    return grade_is_suspect(&lease->grade) && !lease->on_trial
+           && lease->berth->worker->suspects != 0;
+}
+
 /* The lease with the oldest undone task gets its wish even without room. The reserve is with the
  * lease until its next row, and then with that row. */
 static void serve_oldest(struct engine *engine, struct batch *batch)
@@ -305,6 +312,8 @@ static void serve_oldest(struct engine *engine, struct batch *batch)
 
         if (!tri_rangeset_contains(&lease->undone, oldest))
             continue;
+        if (has_to_wait(lease))
+            return;
         lease->on_reserve = lease->reserve_followed = true;
         lease->reserve_bytes = lease->wanted_bytes;
         batch->reserve_leased = true;
@@ -319,6 +328,8 @@ void credit_serve(struct engine *engine, struct batch *batch)
     {
         struct lease *lease = tri_container_of(node, struct lease, wanting);
 
+        if (has_to_wait(lease))
+            continue;
         if (credit_room(engine, batch) < lease->wanted_bytes)
             break;
         credit_reserve(engine, lease, lease->wanted_bytes);

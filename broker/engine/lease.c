@@ -53,6 +53,17 @@ static tri_time clock_of(const struct engine *engine)
     return PLANTED_VALUE(WALL_CLOCK, planted_wall(engine->now), engine->now);
 }
 
+/* A suspect that waits for CREDIT has nothing to run until it comes: another may. */
+static void weigh(struct lease *self)
+{
+    bool on_trial =
+        grade_is_suspect(&self->grade) && tri_rangeset_count(&self->undone) > self->stalled;
+
+    self->berth->worker->suspects += on_trial;
+    self->berth->worker->suspects -= self->on_trial;
+    self->on_trial = on_trial;
+}
+
 static void link_lease(struct engine *engine, struct lease *self)
 {
     struct berth *berth = self->berth;
@@ -67,8 +78,7 @@ static void link_lease(struct engine *engine, struct lease *self)
     self->batch->leased += tri_rangeset_count(&self->undone);
     worker->leases++;
     worker->tasks_leased += tri_rangeset_count(&self->undone);
-    if (grade_is_suspect(&self->grade))
-        worker->suspects++;
+    weigh(self);
 }
 
 struct lease *lease_new(struct engine *engine,
@@ -201,6 +211,7 @@ void lease_stall(struct lease *self)
 
     self->berth->stalled += stalled - self->stalled;
     self->stalled = stalled;
+    weigh(self);
 }
 
 void lease_expire(struct engine *engine)
@@ -267,8 +278,7 @@ void lease_free(struct engine *engine, struct lease *self)
     berth->leased -= undone;
     batch->leased -= undone;
     berth->worker->leases--;
-    if (grade_is_suspect(&self->grade))
-        berth->worker->suspects--;
+    berth->worker->suspects -= self->on_trial;
     tri_map_remove(&engine->leases, self->number);
     tri_dlist_remove(&berth->leases, &self->node);
     tri_dlist_remove(&engine->lease_clock, &self->clock);

@@ -88,6 +88,7 @@ struct lease {
     bool on_reserve;               /* it has the batch's reserve */
     bool reserve_followed;         /* ... by a CREDIT after its LEASE */
     uint64_t reserve_bytes; /* given beyond the room: rows of so many bytes are the reserve's */
+    bool on_trial;          /* a suspect that has something to run: counted in worker->suspects */
     bool loading;
     bool named;    /* by the message at hand */
     bool received; /* was named once: it did not get lost on the way */

@@ -46,7 +46,7 @@ struct worker {
     uint64_t asked;         /* BATCH sent, OARS awaited */
     uint64_t asked_tasks;   /* that it may take when they have come */
     uint64_t leases;
-    uint64_t suspects; /* leases of suspects: at most one at a time */
+    uint64_t suspects; /* leases of suspects that have something to run: none is added to one */
     uint64_t seq;      /* last report taken */
     bool seq_known;
     uint64_t busy; /* as last told */

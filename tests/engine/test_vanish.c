@@ -109,11 +109,14 @@ START_TEST(the_task_that_kills_workers_is_found_by_halves_and_dies_alone)
 END_TEST
 
 /* Tasks 0 and 1 are suspects that stand alone. */
-static void stand_alone(void)
+static void stand_alone_in(uint64_t window_bytes)
 {
+    struct scenario_spec spec = { 0 };
+
     client_joins(&s, "c1");
     worker_joins(&s, "w0", 2);
-    client_submits(&s, "c1", "b1", 2);
+    client_submits_with(&s, "c1", "b1", 2, window_bytes, &spec);
+    expect(&s, "c1", "ACCEPTED b1 2");
     ignore(&s, "w0");
     for (int n = 0; n < 2; n++) {
         char name[16];
@@ -126,6 +129,11 @@ static void stand_alone(void)
         heartbeat(&s, name);
         vanish(name);
     }
+}
+
+static void stand_alone(void)
+{
+    stand_alone_in(WINDOW);
 }
 
 START_TEST(a_worker_that_was_gone_before_it_had_the_lease_proves_nothing)
@@ -206,6 +214,24 @@ START_TEST(a_worker_holds_one_suspect_lease_at_a_time)
 }
 END_TEST
 
+START_TEST(a_suspect_that_waits_for_room_lets_another_run)
+{
+    stand_alone_in(2000);
+    worker_joins(&s, "w2", 2);
+    expect(&s, "w2", "LEASE b1 0+1 isolated");
+    worker_joins(&s, "w3", 2);
+    expect(&s, "w3", "LEASE b1 1+1 isolated");
+    peer_of(&s, "w3")->starts = false; /* it has run it, and the result is large */
+    worker_wants(&s, "w3", "b1", 1, 5000);
+    expect_nothing_else(&s);
+    peer_says_bye(&s, "w2");
+    expect(&s, "w3", "LEASE b1 0+1 isolated"); /* nobody else is there, and all wait for it */
+    worker_returns(&s, "w3", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    expect(&s, "w3", "CREDIT b1 1+1 bytes=5000");
+}
+END_TEST
+
 START_TEST(a_suspect_that_finishes_elsewhere_is_cleared)
 {
     client_joins(&s, "c1");
@@ -266,6 +292,7 @@ int main(void)
     STORY(a_task_that_is_too_quick_to_be_heard_of_is_charged_in_the_end);
     STORY(only_the_culprit_of_many_is_charged);
     STORY(a_worker_holds_one_suspect_lease_at_a_time);
+    STORY(a_suspect_that_waits_for_room_lets_another_run);
     STORY(a_suspect_that_finishes_elsewhere_is_cleared);
     STORY(a_convicted_task_has_its_crash_limit_of_runs);
     return story_run("engine/vanish", tcase);
