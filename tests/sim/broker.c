@@ -6,6 +6,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/stranger.h"
 #include "tests/sim/tale.h"
 
 #include <stdlib.h>
@@ -19,8 +20,6 @@ void broker_check_every(uint64_t steps)
 {
     check_every = steps != 0 ? steps : 1;
 }
-
-static const struct tri_bytes principal = { (const uint8_t *)"local", 5 };
 
 static void step(struct sim *sim, struct event *event, struct tri_frame *const *payloads);
 
@@ -303,7 +302,7 @@ static void step(struct sim *sim, struct event *event, struct tri_frame *const *
 
     count_step(sim);
     event->now = sim_clock_ms(sim, &self->node);
-    event->principal = principal;
+    event->principal = stranger_principal(sim, &event->peer);
     effects = engine_step(self->engine, event);
     if (sim->counts.steps % check_every == 0)
         engine_check(self->engine);
@@ -334,6 +333,7 @@ void broker_receive(struct sim *sim,
     struct tri_bytes payloads[FRAMES_MAX];
     struct tri_message message;
     struct tri_error error;
+    bool is_heard = !stranger_is(sim, peer);
 
     tri_assert(count <= FRAMES_MAX);
     for (size_t i = 1; i < count; i++)
@@ -346,9 +346,12 @@ void broker_receive(struct sim *sim,
         event.text = error.text;
     } else {
         tale_message(sim, net_name(sim, peer), "broker", &message, frames, count);
+    }
+    if (event.type == EVENT_MESSAGE && is_heard) {
         checker_broker_gets(sim, peer, &message, frames, count);
+        stranger_overhears(sim, frames, count);
     }
     step(sim, &event, frames + 1);
-    if (event.type == EVENT_MESSAGE)
+    if (event.type == EVENT_MESSAGE && is_heard)
         checker_broker_got(sim, peer, &message);
 }

@@ -23,6 +23,7 @@ static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--tr
                             "  --twice        live through each world twice: nothing may differ\n"
                             "  --check STEPS  verify the engine's invariants so often: 1\n"
                             "  --memory       the broker has no disk, and never dies\n"
+                            "  --hostile      there are strangers, who lie and pry\n"
                             "  --trace        tell the story\n"
                             "  --planted BUG  with that one of the bugs that --bugs lists\n";
 
@@ -72,17 +73,12 @@ static void plant(uint64_t number)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' },
-        { "check", required_argument, NULL, 'c' },
-        { "twice", no_argument, NULL, '2' },
-        { "trace", no_argument, NULL, 't' },
-        { "memory", no_argument, NULL, 'm' },
-        { "planted", required_argument, NULL, 'p' },
-        { "bugs", no_argument, NULL, 'b' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' },    { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },         { "trace", no_argument, NULL, 't' },
+        { "memory", no_argument, NULL, 'm' },        { "hostile", no_argument, NULL, 'x' },
+        { "planted", required_argument, NULL, 'p' }, { "bugs", no_argument, NULL, 'b' },
+        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -106,6 +102,8 @@ static void parse(struct options *options, int argc, char **argv)
             options->world.trace = true;
         else if (option == 'm')
             options->world.memory = true;
+        else if (option == 'x')
+            options->world.hostile = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             exit(option == 'h' ? 0 : 2);
@@ -126,10 +124,11 @@ static void add(struct totals *totals, const struct sim *sim)
 
 static void run(const struct options *options, uint64_t seed, struct totals *totals)
 {
-    struct sim_options silent = { .memory = options->world.memory };
+    struct sim_options silent = options->world;
     struct sim sim;
     struct sim again;
 
+    silent.trace = false;
     sim_run(seed, &options->world, &sim);
     add(totals, &sim);
     if (options->world.trace)
@@ -153,6 +152,7 @@ static void run_list(struct options *options, struct totals *totals)
     while (fgets(line, sizeof(line), file) != NULL)
         if (line[0] >= '0' && line[0] <= '9') {
             options->world.memory = strstr(line, "memory") != NULL;
+            options->world.hostile = strstr(line, "hostile") != NULL;
             line[strspn(line, "0123456789")] = '\0';
             run(options, parse_number(line), totals);
         }

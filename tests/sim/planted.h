@@ -24,13 +24,13 @@
     X(6, PARTIAL_TWICE, "broker/engine/result.c", 4,                                              \
       "a partial is folded although its tasks are done")                                          \
     X(7, EPOCH_FORGOTTEN, "broker/engine/recover.c", 4, "a restart begins no new epoch")          \
-    X(8, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")            \
-    X(9, READER_DELETES, "broker/engine/attach.c", 5,                                             \
+    X(8, STALE_FAILURE, "broker/engine/ended.c", 4,                                               \
+      "the failure of a stale attempt is charged to the current one")                             \
+    X(9, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")            \
+    X(10, READER_DELETES, "broker/engine/attach.c", 5,                                            \
       "what a reader has got is taken for acknowledged")                                          \
-    X(10, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")                \
-    X(11, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault")  \
-    X(12, STARTED_CHARGED, "worker/session/deaths.c", 7,                                          \
-      "one of many tasks is charged when their host dies")                                        \
+    X(11, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")                \
+    X(12, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault")  \
     X(13, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")           \
     X(14, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")                 \
     X(15, REPORT_EARLY, "broker/engine/out.c", 10,                                                \

@@ -20,7 +20,7 @@ def live(program, bug, seeds):
     """Live through the worlds 1 to `seeds` until one goes wrong."""
     begun = time.monotonic()
     run = subprocess.run(
-        [program, "--planted", str(bug), "--seeds", str(seeds), "--twice"] + UNCHECKED,
+        [program, "--planted", str(bug), "--seeds", str(seeds), "--twice", "--hostile"] + UNCHECKED,
         capture_output=True, text=True)
     return run, time.monotonic() - begun
 

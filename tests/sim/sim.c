@@ -104,19 +104,20 @@ uint64_t sim_other_skewed(struct sim *sim, uint64_t low, uint64_t high)
 /* ---- telling -------------------------------------------------------------------------------- */
 
 static uint64_t replay_seed;
-static bool replay_memory;
+static struct sim_options replay_options;
 
-void sim_remember(uint64_t seed, bool memory)
+void sim_remember(uint64_t seed, const struct sim_options *options)
 {
     replay_seed = seed;
-    replay_memory = memory;
+    replay_options = *options;
 }
 
 void sim_replay(void)
 {
-    char text[64];
-    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu%s --trace\n",
-                        (unsigned long long)replay_seed, replay_memory ? " --memory" : "");
+    char text[80];
+    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu%s%s --trace\n",
+                        (unsigned long long)replay_seed, replay_options.memory ? " --memory" : "",
+                        replay_options.hostile ? " --hostile" : "");
 
     fwrite(text, 1, (size_t)size, stderr);
     fflush(stderr);

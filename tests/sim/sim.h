@@ -39,6 +39,7 @@ struct client;
 struct checker;
 struct fault;
 struct mishap;
+struct stranger;
 
 /* Something that happens at a time. */
 struct sim_timer {
@@ -85,11 +86,13 @@ struct sim {
     struct checker *checker;
     struct fault *fault;
     struct mishap *mishap;
+    struct stranger *stranger; /* NULL: none */
 };
 
 struct sim_options {
     bool trace;
-    bool memory; /* the broker has a store in memory: it never dies */
+    bool memory;  /* the broker has a store in memory: it never dies */
+    bool hostile; /* there are strangers (stranger.h) */
 };
 
 /* Live through one world from `seed`; on return everything in it has ended well. */
@@ -144,7 +147,7 @@ _Noreturn void sim_fail(const struct sim *sim, const char *format, ...)
 void sim_note(struct sim *sim, const void *data, size_t size);
 
 /* Say how to see `seed` again: also when an assertion fails. */
-void sim_remember(uint64_t seed, bool memory);
+void sim_remember(uint64_t seed, const struct sim_options *options);
 void sim_replay(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "tests/sim/mishap.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/stranger.h"
 #include "tests/sim/worker.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 static void begin(struct sim *sim, uint64_t seed, const struct sim_options *options)
 {
     *sim = (struct sim){ .seed = seed, .trace = options->trace, .mortal = !options->memory };
-    sim_remember(seed, options->memory);
+    sim_remember(seed, options);
     tri_prng_init(&sim->prng, seed);
     tri_prng_init(&sim->other, tri_mix64(seed + OTHER));
     tri_heap_init(&sim->queue);
@@ -33,10 +34,13 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
     client_begin(sim);
     fault_begin(sim);
     mishap_begin(sim);
+    if (options->hostile)
+        stranger_begin(sim);
 }
 
 static void end(struct sim *sim)
 {
+    stranger_end(sim);
     mishap_end(sim);
     fault_end(sim);
     client_end(sim);

@@ -1,5 +1,4 @@
 /* Deaths: who is to blame when a host ends by itself, or has to be ended. */
-#include "common/planted.h"
 #include "worker/session/parts.h"
 
 #include <signal.h>
@@ -85,7 +84,7 @@ static void judge(struct session *self, struct host *host, const struct session_
     if (event->status == TRI_OK && event->has_culprit) {
         convict(self, host, &event->culprit, TRI_OUTCOME_CRASHED, text);
         blamed = true; /* also when it is a task that was over already */
-    } else if (event->status == TRI_OK && (host->width == 1 || PLANTED(STARTED_CHARGED))) {
+    } else if (event->status == TRI_OK && host->width == 1) {
         for (size_t i = 0; i < event->started_count && !blamed; i++)
             blamed = convict(self, host, &event->started[i], TRI_OUTCOME_CRASHED, text);
     } else if (event->status == TRI_OK && host->kind == HOST_GROUP) {
