@@ -38,9 +38,9 @@ static inline uint8_t *tri_buffer_reserve(struct tri_buffer *self, size_t bytes)
 
 static inline void tri_buffer_append(struct tri_buffer *self, const void *data, size_t size)
 {
-    uint8_t *end = tri_buffer_reserve(self, size);
+    uint8_t *end = size != 0 ? tri_buffer_reserve(self, size) : NULL;
 
-    if (end == NULL || size == 0)
+    if (end == NULL)
         return;
     memcpy(end, data, size);
     self->size += size;
