@@ -82,6 +82,7 @@ void outbox_put(struct outbox *self,
         zmq_msg_move(frame_at(self, self->frame_count++), &frames[i]);
     if (ticket == OUTBOX_NEXT_COMMIT)
         self->open_count++;
+    self->informing_count += manner.informs;
 }
 
 void outbox_ticket(struct outbox *self, uint64_t ticket)
@@ -93,6 +94,24 @@ void outbox_ticket(struct outbox *self, uint64_t ticket)
 size_t outbox_peek_frames(const struct outbox *self)
 {
     return self->entry_count == 0 ? 0 : entry_at(self, 0)->frame_count;
+}
+
+static void drop_first(struct outbox *self)
+{
+    size_t frame_count = entry_at(self, 0)->frame_count;
+
+    self->frame_first = (self->frame_first + frame_count) & (self->frame_capacity - 1);
+    self->frame_count -= frame_count;
+    self->entry_first = (self->entry_first + 1) & (self->entry_capacity - 1);
+    self->entry_count--;
+    if (self->open_count > self->entry_count)
+        self->open_count = self->entry_count;
+}
+
+static void drop_gone(struct outbox *self)
+{
+    while (self->entry_count > 0 && entry_at(self, 0)->is_gone)
+        drop_first(self);
 }
 
 bool outbox_take(struct outbox *self,
@@ -112,9 +131,31 @@ bool outbox_take(struct outbox *self,
     *manner = entry->manner;
     for (size_t i = 0; i < entry->frame_count; i++)
         zmq_msg_move(&frames[i], frame_at(self, i));
-    self->frame_first = (self->frame_first + entry->frame_count) & (self->frame_capacity - 1);
-    self->frame_count -= entry->frame_count;
-    self->entry_first = (self->entry_first + 1) & (self->entry_capacity - 1);
-    self->entry_count--;
+    self->informing_count -= manner->informs;
+    drop_first(self);
+    drop_gone(self);
     return true;
+}
+
+size_t outbox_take_informing(struct outbox *self, struct peer_id *peer, zmq_msg_t *frames)
+{
+    size_t frame = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; count == 0 && self->informing_count > 0; i++) {
+        struct outbox_entry *entry = entry_at(self, i);
+
+        if (entry->manner.informs && !entry->is_gone) {
+            count = entry->frame_count;
+            tri_assert(count <= OUTBOX_INFORMING_FRAMES);
+            for (size_t k = 0; k < count; k++)
+                zmq_msg_move(&frames[k], frame_at(self, frame + k));
+            *peer = entry->peer;
+            entry->is_gone = true;
+            self->informing_count--;
+        }
+        frame += entry->frame_count;
+    }
+    drop_gone(self);
+    return count;
 }

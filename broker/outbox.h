@@ -17,17 +17,21 @@
 /* The ticket of the commit that is not yet started. */
 #define OUTBOX_NEXT_COMMIT UINT64_MAX
 
-/* Given back with the message; the outbox does not look at it. */
+/* Given back with the message. */
 struct outbox_manner {
     enum haste haste;
     uint64_t subject;
+    bool informs; /* may be taken before its commit is durable; it has two frames at most */
 };
+
+#define OUTBOX_INFORMING_FRAMES 2
 
 struct outbox_entry {
     uint64_t ticket;
     struct peer_id peer;
     size_t frame_count;
     struct outbox_manner manner;
+    bool is_gone; /* it was taken out of turn; never the first */
 };
 
 struct outbox {
@@ -39,7 +43,8 @@ struct outbox {
     size_t frame_first;
     size_t frame_count;
     size_t frame_capacity;
-    size_t open_count; /* entries at the end that wait for the next commit */
+    size_t open_count;      /* entries at the end that wait for the next commit */
+    size_t informing_count; /* that wait */
 };
 
 void outbox_init(struct outbox *self);
@@ -73,5 +78,9 @@ bool outbox_take(struct outbox *self,
                  struct peer_id *peer,
                  zmq_msg_t *frames,
                  struct outbox_manner *manner);
+
+/* Take the first message that only informs, out of turn: its peer and the number of its frames.
+ * 0: there is none. O(messages that wait). */
+size_t outbox_take_informing(struct outbox *self, struct peer_id *peer, zmq_msg_t *frames);
 
 #endif

@@ -192,7 +192,9 @@ static void queue(struct performer *self, const struct effect *effect)
 {
     outbox_put(&self->outbox, &effect->send.peer, self->frames, self->frame_count,
                self->is_dirty ? OUTBOX_NEXT_COMMIT : self->ticket,
-               (struct outbox_manner){ effect->send.haste, effect->send.subject });
+               (struct outbox_manner){ .haste = effect->send.haste,
+                                       .subject = effect->send.subject,
+                                       .informs = effect->send.informs });
     self->frame_count = 0;
 }
 
@@ -207,13 +209,16 @@ static void perform_acknowledgement(struct performer *self, const struct effect 
 
 /* A store that is full may stay so. What only informs does not wait for it, once something of this
  * life is durable: the epoch is in the first commit. */
-static bool must_wait(const struct performer *self, const struct effect *effect)
+static bool is_stuck(const struct performer *self)
 {
     const struct store_operations *store = self->store->operations;
 
-    if (!effect->send.waits || !effect->send.informs)
-        return effect->send.waits;
-    return !store->stats(self->store).is_full || store->durable(self->store) == 0;
+    return store->stats(self->store).is_full && store->durable(self->store) > 0;
+}
+
+static bool must_wait(const struct performer *self, const struct effect *effect)
+{
+    return effect->send.waits && !(effect->send.informs && is_stuck(self));
 }
 
 static enum tri_status perform_send(struct performer *self,
@@ -346,10 +351,27 @@ static bool flush_next(struct performer *self, tri_time now, uint64_t durable)
     return true;
 }
 
+/* Send the next message that need not wait for a store that is full. False: none. */
+static bool flush_informing(struct performer *self)
+{
+    struct peer_id peer;
+
+    reserve_frames(self, OUTBOX_INFORMING_FRAMES);
+    for (size_t i = 0; i < OUTBOX_INFORMING_FRAMES; i++)
+        zmq_msg_init(&self->frames[i]);
+    self->frame_count = outbox_take_informing(&self->outbox, &peer, self->frames);
+    if (self->frame_count == 0)
+        return false;
+    transmit(self, &peer, HASTE_NORMAL);
+    return true;
+}
+
 void performer_flush(struct performer *self, tri_time now)
 {
     uint64_t durable = self->store->operations->durable(self->store);
 
+    while (self->outbox.informing_count > 0 && is_stuck(self) && flush_informing(self))
+        continue;
     while (flush_next(self, now, durable))
         continue;
     while (deferred_deadline(&self->deferred) <= now)

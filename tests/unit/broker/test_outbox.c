@@ -28,7 +28,7 @@ static void put(uint8_t peer, size_t frame_count, uint64_t ticket)
         memset(zmq_msg_data(&frames[i]), peer + (int)i, 100);
     }
     outbox_put(&outbox, &id, frames, frame_count, ticket,
-               (struct outbox_manner){ HASTE_NONE, peer });
+               (struct outbox_manner){ .haste = HASTE_NONE, .subject = peer });
 }
 
 /* The peer of the next message that may leave, 0: none. */

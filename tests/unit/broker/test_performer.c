@@ -302,6 +302,36 @@ START_TEST(a_store_that_is_full_is_not_waited_for_by_what_only_informs)
 }
 END_TEST
 
+START_TEST(what_informs_leaves_even_when_it_waited_before_the_store_was_full)
+{
+    struct effect first[] = { put_of(0, "row") };
+    struct effect second[] = { put_of(1, "row"), send_of("accepted", true) };
+    struct effect third[] = { information_of("listed") };
+    struct effect fourth[] = { send_of("done", true), information_of("shown") };
+
+    apply(first, 1);
+    settle();
+    slow_store_durable(store, 1);
+    apply(second, 2);
+    apply(third, 1);
+    apply(fourth, 2);
+    settle();
+    expect_nothing();
+    slow_store_room(store, 0);
+    performer_flush(&performer, 0);
+    expect("listed");
+    expect("shown");
+    expect_nothing();
+    slow_store_durable(store, 2);
+    performer_flush(&performer, 0);
+    expect("accepted");
+    expect("done");
+    expect_nothing();
+    apply(third, 1);
+    expect("listed");
+}
+END_TEST
+
 START_TEST(room_that_has_changed_by_much_is_told)
 {
     static const uint64_t rooms[] = { 1600, 1550, 1499, 1550, 0, 1, UINT64_MAX };
@@ -438,6 +468,7 @@ int main(void)
     tcase_add_test(tcase, a_peer_that_does_not_read_is_lost);
     tcase_add_test(tcase, a_get_is_answered_by_an_event);
     tcase_add_test(tcase, a_store_that_is_full_is_not_waited_for_by_what_only_informs);
+    tcase_add_test(tcase, what_informs_leaves_even_when_it_waited_before_the_store_was_full);
     tcase_add_test(tcase, room_that_has_changed_by_much_is_told);
     tcase_add_test(tcase, a_failed_commit_says_why_and_nothing_leaves);
     tcase_add_test(tcase, an_acknowledgement_stays_behind_for_some_milliseconds);
