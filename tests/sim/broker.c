@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define FRAMES_MAX 300
+#define FULL_US (200 * SIM_MS)
 #define STEPS_AT_ONCE 200000 /* without any time passing: it goes round in circles */
 
 static uint64_t check_every = 1;
@@ -68,6 +69,22 @@ static void send_errand(struct sim *sim, const struct event *event, uint64_t us)
     errand->timer = (struct sim_timer){ .fire = run_errand, .context = errand };
     tri_dlist_push_back(&sim->broker->errands, &errand->node);
     sim_after(sim, &errand->timer, us);
+}
+
+/* For what is new; a sixteenth does not matter, as in the daemon. */
+void broker_tell_room(struct sim *sim)
+{
+    struct broker *self = sim->broker;
+    uint64_t left = broker_disk_left(sim);
+    uint64_t reserve = sim->plan->reserve_bytes;
+    uint64_t room = left > reserve ? left - reserve : 0;
+    uint64_t told = self->room_told;
+
+    if (!sim->plan->is_durable || self->engine == NULL
+        || (room > told ? room - told : told - room) <= told / 16)
+        return;
+    self->room_told = room;
+    send_errand(sim, &(struct event){ .type = EVENT_ROOM, .room_bytes = room }, 1);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -213,10 +230,19 @@ static void perform_put(struct broker *self,
     tri_frame_unref(row.payload);
 }
 
-static void settle(struct broker *self)
+/* A disk without room for the commit is tried again, and nothing becomes durable meanwhile. */
+static bool settle(struct sim *sim)
 {
+    struct broker *self = sim->broker;
+
+    if (disk_commit_bytes(&self->disk, self->ticket) > broker_disk_left(sim)) {
+        sim_after(sim, &self->commit, FULL_US);
+        return false;
+    }
     self->durable = self->ticket;
     disk_sync(&self->disk, self->durable);
+    broker_tell_room(sim);
+    return true;
 }
 
 static void begin_commit(struct sim *sim)
@@ -228,22 +254,22 @@ static void begin_commit(struct sim *sim)
         return;
     self->ticket++;
     self->is_dirty = false;
-    if (sim->plan->commit_us_max == 0) {
-        settle(self);
-    } else {
+    if (sim->plan->commit_us_max != 0)
         us = sim_between(sim, 1, sim->plan->commit_us_max);
+    if (!broker_face_doom(sim, us))
+        return;
+    if (us == 0)
+        settle(sim);
+    else
         sim_after(sim, &self->commit, us);
-    }
-    broker_face_doom(sim, us);
 }
 
 void broker_end_commit(struct sim *sim, void *context)
 {
     struct broker *self = context;
 
-    if (sim_defers(sim, &self->node, &self->commit, false))
+    if (sim_defers(sim, &self->node, &self->commit, false) || !settle(sim))
         return;
-    settle(self);
     flush(sim);
     begin_commit(sim);
 }

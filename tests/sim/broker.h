@@ -4,7 +4,8 @@
  * As broker/performer.h: a SEND that waits leaves when the commit of everything written before it
  * is durable, which takes its time in worlds that are planned so; commits follow one another. The
  * inbox is heard before the clock. Payloads that the plan says are not kept in memory are loaded
- * with a delay.
+ * with a delay. When it dies, a new engine is made of what its disk has (disk.h); a disk that is
+ * full keeps commits waiting.
  */
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
@@ -15,6 +16,9 @@
 void broker_begin(struct sim *sim);
 void broker_end(struct sim *sim);
 
+/* By how much its clock may be wrong. */
+#define BROKER_DRIFT_PPM_MAX 2000
+
 struct sim_node *broker_node(struct sim *sim);
 
 void broker_receive(struct sim *sim,
@@ -22,15 +26,28 @@ void broker_receive(struct sim *sim,
                     struct tri_frame *const *frames,
                     size_t count);
 
-/* A fault: it stands still for a while. False: it does already. */
-bool broker_pause(struct sim *sim, uint64_t us);
+/* A fault: it stands still for a while, as sim_pause. False: it does already. */
+bool broker_pause(struct sim *sim, uint64_t us, bool its_clock);
 
-/* It dies, and is back after `down_us`; `power`: its machine, too, which has been started since.
- * False: it is dead already. */
-bool broker_crash(struct sim *sim, bool power, uint64_t down_us);
+enum doom_how {
+    DOOM_KILL,
+    DOOM_POWER, /* of its machine, which has been started since */
+    DOOM_ERROR, /* a commit failed, and it stopped */
+};
 
-/* The same in the middle of its next commit. */
-void broker_doom(struct sim *sim, bool power, uint64_t down_us);
+struct doom {
+    enum doom_how how;
+    uint64_t down_us;
+};
+
+/* It dies, and is back after a while. False: it is dead already. */
+bool broker_crash(struct sim *sim, const struct doom *doom);
+
+/* The same in the middle of its next commit, or (ERROR) at the end of it. */
+void broker_await(struct sim *sim, const struct doom *doom);
+
+/* Its disk is filled by others for so long. */
+void broker_fill(struct sim *sim, uint64_t us);
 
 /* If it is dead it is back now. */
 void broker_revive(struct sim *sim);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 static void fall(struct sim *sim, void *context);
+static void look(struct sim *sim, void *context);
 
 /* ---- up ------------------------------------------------------------------------------------- */
 
@@ -43,9 +44,11 @@ static void start(struct sim *sim, void *context)
     struct broker *self = context;
 
     self->engine = engine_new(&sim->plan->options);
+    self->room_told = UINT64_MAX;
     if (sim->plan->is_durable)
         recover(sim);
     net_listen(sim);
+    broker_tell_room(sim);
     sim_at_clock(sim, &self->node, &self->tick, engine_deadline(self->engine));
 }
 
@@ -55,10 +58,12 @@ void broker_begin(struct sim *sim)
 
     snprintf(self->node.name, sizeof(self->node.name), "broker");
     self->node.clock_ms = sim_skewed(sim, 1, UINT64_C(1) << 34);
+    sim_drift(sim, &self->node, BROKER_DRIFT_PPM_MAX);
     self->tick = (struct sim_timer){ .fire = broker_on_tick, .context = self };
     self->commit = (struct sim_timer){ .fire = broker_end_commit, .context = self };
     self->start = (struct sim_timer){ .fire = start, .context = self };
     self->fall = (struct sim_timer){ .fire = fall, .context = self };
+    self->look = (struct sim_timer){ .fire = look, .context = self };
     tri_dlist_init(&self->outbox);
     tri_dlist_init(&self->errands);
     disk_begin(&self->disk);
@@ -110,6 +115,7 @@ void broker_end(struct sim *sim)
 
     stop(sim, self);
     sim_cancel(sim, &self->start);
+    sim_cancel(sim, &self->look);
     disk_end(&self->disk);
     free(self);
     sim->broker = NULL;
@@ -127,13 +133,16 @@ static void lose_writes(struct sim *sim, struct broker *self)
     self->is_dirty = false;
 }
 
-bool broker_crash(struct sim *sim, bool power, uint64_t down_us)
+bool broker_crash(struct sim *sim, const struct doom *doom)
 {
+    static const char *const texts[] = { "the broker is killed", "the broker loses power",
+                                         "the broker stops: its disk has failed" };
     struct broker *self = sim->broker;
+    bool power = doom->how == DOOM_POWER;
 
     if (self->engine == NULL)
         return false;
-    sim_tell(sim, "FAULT", power ? "the broker loses power" : "the broker is killed");
+    sim_tell(sim, "FAULT", "%s", texts[doom->how]);
     sim->counts.faults++;
     sim->counts.crashes++;
     stop(sim, self);
@@ -143,9 +152,10 @@ bool broker_crash(struct sim *sim, bool power, uint64_t down_us)
     self->is_doomed = false;
     self->node.paused_until = self->quiet_until = 0;
     if (power)
-        self->node.clock_ms = sim_other_skewed(sim, 1, UINT64_C(1) << 34) - sim->now / SIM_MS;
-    sim_after(sim, &self->start, down_us);
-    sim_trouble(sim, sim->now + down_us);
+        self->node.clock_ms +=
+            sim_other_skewed(sim, 1, UINT64_C(1) << 34) - sim_clock_ms(sim, &self->node);
+    sim_after(sim, &self->start, doom->down_us);
+    sim_trouble(sim, sim->now + doom->down_us);
     return true;
 }
 
@@ -153,42 +163,81 @@ static void fall(struct sim *sim, void *context)
 {
     const struct broker *self = context;
 
-    broker_crash(sim, self->doom_power, self->doom_down_us);
+    broker_crash(sim, &self->doom);
 }
 
-void broker_doom(struct sim *sim, bool power, uint64_t down_us)
+void broker_await(struct sim *sim, const struct doom *doom)
 {
     struct broker *self = sim->broker;
 
     self->is_doomed = true;
-    self->doom_power = power;
-    self->doom_down_us = down_us;
+    self->doom = *doom;
 }
 
-void broker_face_doom(struct sim *sim, uint64_t us)
+bool broker_face_doom(struct sim *sim, uint64_t us)
 {
     struct broker *self = sim->broker;
+    bool is_error = self->is_doomed && self->doom.how == DOOM_ERROR;
 
     if (self->is_doomed)
-        sim_after(sim, &self->fall, sim_other_between(sim, 0, us));
+        sim_after(sim, &self->fall, is_error ? us : sim_other_between(sim, 0, us));
     self->is_doomed = false;
+    return !is_error;
+}
+
+/* ---- a full disk ---------------------------------------------------------------------------- */
+
+uint64_t broker_disk_left(const struct sim *sim)
+{
+    const struct broker *self = sim->broker;
+    uint64_t max = sim->plan->disk_bytes;
+    uint64_t used = self->disk.durable.bytes;
+
+    if (!sim->plan->is_durable)
+        return UINT64_MAX;
+    if (sim->now < self->full_until)
+        max = self->full_bytes;
+    return used < max ? max - used : 0;
+}
+
+static void look(struct sim *sim, void *context)
+{
+    (void)context;
+    broker_tell_room(sim);
+}
+
+/* The reserve is left. */
+void broker_fill(struct sim *sim, uint64_t us)
+{
+    struct broker *self = sim->broker;
+    uint64_t left = broker_disk_left(sim);
+    uint64_t reserve = sim->plan->reserve_bytes;
+
+    if (sim->now < self->full_until)
+        return;
+    sim_tell(sim, "FAULT", "the broker's disk is full");
+    sim->counts.faults++;
+    self->full_bytes = self->disk.durable.bytes + (left < reserve ? left : reserve);
+    self->full_until = sim->now + us;
+    sim_trouble(sim, self->full_until);
+    sim_at(sim, &self->look, self->full_until);
+    broker_tell_room(sim);
 }
 
 void broker_revive(struct sim *sim)
 {
+    sim->plan->disk_bytes = UINT64_C(1) << 40; /* somebody has made room */
     sim->broker->is_doomed = false;
     if (sim->broker->engine == NULL)
         sim_after(sim, &sim->broker->start, 0);
 }
 
-bool broker_pause(struct sim *sim, uint64_t us)
+bool broker_pause(struct sim *sim, uint64_t us, bool its_clock)
 {
     struct broker *self = sim->broker;
 
-    if (self->engine == NULL || self->node.paused_until > sim->now)
+    if (self->engine == NULL || !sim_pause(sim, &self->node, us, its_clock))
         return false;
-    self->node.paused_until = (sim->now + us) | 1;
-    sim_trouble(sim, self->node.paused_until);
     self->quiet_until = self->node.paused_until + sim->plan->options.limits.heartbeat_ms * SIM_MS;
     return true;
 }

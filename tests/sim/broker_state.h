@@ -30,9 +30,12 @@ struct broker {
     struct sim_timer commit;
     struct sim_timer start;
     struct sim_timer fall;
-    bool is_doomed; /* it dies in the middle of its next commit */
-    bool doom_power;
-    uint64_t doom_down_us;
+    struct sim_timer look; /* at the disk */
+    bool is_doomed;        /* it dies in the middle of its next commit */
+    struct doom doom;
+    uint64_t full_until; /* others have filled its disk: so many bytes of it are ours */
+    uint64_t full_bytes;
+    uint64_t room_told;
     struct tri_dlist_head outbox;
     struct tri_dlist_head errands;
     uint64_t ticket;  /* of the last commit that was begun */
@@ -48,9 +51,15 @@ struct broker {
 void broker_on_tick(struct sim *sim, void *context);
 void broker_end_commit(struct sim *sim, void *context);
 
+/* How much room its disk has, if that has changed. */
+void broker_tell_room(struct sim *sim);
+
 /* ---- broker_life.c -------------------------------------------------------------------------- */
 
-/* A commit is under way that takes `us`. */
-void broker_face_doom(struct sim *sim, uint64_t us);
+/* A commit is under way that takes `us`. False: it will fail. */
+bool broker_face_doom(struct sim *sim, uint64_t us);
+
+/* Bytes that the disk has left, the reserve included. */
+uint64_t broker_disk_left(const struct sim *sim);
 
 #endif

@@ -205,6 +205,7 @@ static void land(struct sim *sim, const struct peer_id *peer, const struct tri_m
 {
     struct window *window = window_find(sim->checker, peer, ack->number);
     struct watch *watch = watch_find(sim, ack->number);
+    uint64_t landed = 0;
 
     if (watch != NULL && (window == NULL || window->is_owner))
         row_acknowledge(watch, ack->rows);
@@ -215,9 +216,13 @@ static void land(struct sim *sim, const struct peer_id *peer, const struct tri_m
             void *bytes = tri_map_remove(&window->rows, j + 1);
 
             if (bytes != NULL)
-                window->flying -= (uint64_t)(uintptr_t)bytes - 1;
+                landed += (uint64_t)(uintptr_t)bytes - 1;
         }
     }
+    if (window != NULL)
+        window->flying -= landed;
+    if (watch != NULL)
+        watch->beyond_bytes -= landed < watch->beyond_bytes ? landed : watch->beyond_bytes;
 }
 
 static void submit(struct checker *self,
@@ -260,8 +265,10 @@ static void answer(struct checker *self,
 /* What the oldest task may get beyond the window: a row, or as much CREDIT as its lease needs. */
 static uint64_t beyond(const struct watch *watch)
 {
-    return watch->credit_bytes_max > watch->row_bytes_max ? watch->credit_bytes_max
-                                                          : watch->row_bytes_max;
+    uint64_t bytes = watch->credit_bytes_max > watch->row_bytes_max ? watch->credit_bytes_max
+                                                                    : watch->row_bytes_max;
+
+    return watch->beyond_bytes > bytes ? watch->beyond_bytes : bytes;
 }
 
 /* A row may go beyond the window alone, or as the one that everything waits for. (What was reserved
@@ -288,12 +295,26 @@ static void fly(struct sim *sim,
                  (unsigned long long)watch->window_bytes);
 }
 
+/* What is granted into a window that is full already is beyond it until as much has landed: while
+ * the oldest task runs on, younger ones of its lease may need that more than once. */
 static void lend(struct sim *sim, const struct tri_msg_credit *credit)
 {
     const struct loan *loan = tri_map_find(&sim->checker->lent, credit->lease);
+    uint64_t flying = 0;
 
-    if (loan != NULL && credit->result_bytes > loan->watch->credit_bytes_max)
+    if (loan == NULL)
+        return;
+    if (credit->result_bytes > loan->watch->credit_bytes_max)
         loan->watch->credit_bytes_max = credit->result_bytes;
+    tri_dlist_foreach(&sim->checker->windows, node)
+    {
+        const struct window *window = tri_container_of(node, struct window, node);
+
+        if (window->number == loan->watch->seen && window->flying > flying)
+            flying = window->flying;
+    }
+    if (flying + credit->result_bytes > loan->watch->window_bytes)
+        loan->watch->beyond_bytes += credit->result_bytes;
 }
 
 void window_sends(struct sim *sim,

@@ -108,6 +108,8 @@ void hold_lends(struct sim *sim,
 
     if (mate == NULL)
         sim_fail(sim, "a LEASE goes to who has never said HELLO");
+    if (lease->lease < task->lease)
+        return; /* it was decided before that one, waited for a commit, and comes to nobody */
     if (holder != NULL && !task->returned && tri_map_find(&holder->names, task->lease) != NULL
         && sim->now - holder->renewed < lease_us(sim) - lease_us(sim) / 100)
         sim_fail(sim, "lease %llu takes what %.16s has in lease %llu, and named %.3f s ago",
@@ -126,6 +128,8 @@ void checker_host_begins(struct sim *sim, const struct worker *worker)
     const struct mate *mate = vanish_mate_of(sim->checker, instance);
     uint64_t until = mate->renewed + lease_us(sim) + lease_us(sim) / 20;
 
+    if (worker->node.stopped_until > mate->renewed)
+        until += worker->node.stopped_us;
     if (until < worker->node.paused_until)
         until = worker->node.paused_until;
     if (sim->now > until + SLACK_US)

@@ -60,6 +60,7 @@ struct watch {
     size_t row_count;
     uint64_t row_bytes_max;
     uint64_t credit_bytes_max; /* of one CREDIT */
+    uint64_t beyond_bytes;     /* granted into a full window, and not landed */
     uint64_t window_bytes;     /* of its submitter; 0: others came, with windows of their own */
     XXH3_state_t *hash;        /* over the first `hashed` values */
     uint64_t hashed;

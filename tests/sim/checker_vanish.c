@@ -2,6 +2,7 @@
 #include "tests/sim/checker_state.h"
 
 #include "common/assert.h"
+#include "tests/sim/broker.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,11 @@ static bool same_peer(const struct peer_id *a, const struct peer_id *b)
 
 static bool is_silent(const struct sim *sim, const struct mate *mate)
 {
-    return sim->now - mate->heard >= (sim->plan->options.limits.lease_ms - 1) * SIM_MS;
+    uint64_t lease_ms = sim->plan->options.limits.lease_ms - 1;
+
+    if (sim->mortal)
+        lease_ms -= lease_ms * 2 * BROKER_DRIFT_PPM_MAX / SIM_ALWAYS;
+    return sim->now - mate->heard >= lease_ms * SIM_MS;
 }
 
 struct mate *vanish_mate(const struct sim *sim, const struct peer_id *peer)

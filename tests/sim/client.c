@@ -203,10 +203,17 @@ static struct job *add_job(struct client *self, const struct plan_batch *batch, 
     return job;
 }
 
+static void await_encore(struct job *job)
+{
+    job->at = UINT64_MAX;
+    job->cancel_at = 0;
+}
+
 static void add_jobs(struct sim *sim, struct client *self)
 {
     for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
         const struct plan_batch *batch = &sim->plan->batches[i];
+        size_t count = self->job_count;
 
         if (batch->client == self->number) {
             struct job *job = add_job(self, batch, batch->submit_at);
@@ -219,6 +226,8 @@ static void add_jobs(struct sim *sim, struct client *self)
             job->watches = true;
             job->owner = batch->takeover;
         }
+        if (self->job_count != count && i >= sim->plan->encore_from)
+            await_encore(&self->jobs[count]);
     }
 }
 
@@ -228,6 +237,7 @@ static struct client *client_new(struct sim *sim, uint64_t number)
 
     snprintf(self->node.name, sizeof(self->node.name), "c%llu", (unsigned long long)number);
     self->node.clock_ms = sim_skewed(sim, 1, UINT64_C(1) << 34);
+    sim_drift(sim, &self->node, 20000);
     self->number = number;
     self->wake = (struct sim_timer){ .fire = on_wake, .context = self };
     self->start = (struct sim_timer){ .fire = start, .context = self };
@@ -263,7 +273,7 @@ static bool all_at(const struct sim *sim, enum job_state state)
 {
     for (uint64_t i = 0; i < sim->plan->client_count; i++)
         for (size_t j = 0; j < sim->clients[i]->job_count; j++)
-            if (sim->clients[i]->jobs[j].state < state)
+            if (sim->clients[i]->jobs[j].state < state && sim->clients[i]->jobs[j].at != UINT64_MAX)
                 return false;
     return true;
 }
@@ -276,6 +286,30 @@ bool client_all_read(const struct sim *sim)
 bool client_all_over(const struct sim *sim)
 {
     return all_at(sim, JOB_OVER);
+}
+
+static void begin_encore(struct sim *sim, struct client *client, struct job *job)
+{
+    const struct plan_batch *batch = job->batch;
+
+    job->at = sim->now + (job->submits ? 0 : batch->watch_at - batch->submit_at);
+    if (job->submits && batch->cancel_at != 0)
+        job->cancel_at = sim->now + batch->cancel_at - batch->submit_at;
+    if (client->session != NULL)
+        sim_after(sim, &client->wake, 0);
+}
+
+bool client_encore(struct sim *sim)
+{
+    uint64_t next = sim->plan->encore_from++;
+
+    if (next >= sim->plan->batch_count)
+        return false;
+    for (uint64_t i = 0; i < sim->plan->client_count; i++)
+        for (size_t j = 0; j < sim->clients[i]->job_count; j++)
+            if (sim->clients[i]->jobs[j].batch->id == next)
+                begin_encore(sim, sim->clients[i], &sim->clients[i]->jobs[j]);
+    return true;
 }
 
 bool client_works(const struct sim *sim, const struct job *job)

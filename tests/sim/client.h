@@ -75,6 +75,9 @@ void client_end(struct sim *sim);
 bool client_all_read(const struct sim *sim);
 bool client_all_over(const struct sim *sim);
 
+/* When all is read: go on with one more batch. False: there is none. */
+bool client_encore(struct sim *sim);
+
 /* Whoever submitted a batch may have it forgotten now. */
 void client_forget_all(struct sim *sim);
 

@@ -77,6 +77,22 @@ void disk_delete(struct disk *self, uint64_t commit, struct store_key key, bool 
     store_delete(&self->seen, key, whole_batch);
 }
 
+uint64_t disk_commit_bytes(const struct disk *self, uint64_t commit)
+{
+    uint64_t bytes = 0;
+
+    tri_dlist_foreach(&self->journal, node)
+    {
+        const struct entry *entry = tri_container_of(node, struct entry, node);
+
+        if (entry->commit > commit || entry->row.head == NULL)
+            continue;
+        bytes += entry->row.head->bytes.size;
+        bytes += entry->row.payload != NULL ? entry->row.payload->bytes.size : 0;
+    }
+    return bytes;
+}
+
 void disk_sync(struct disk *self, uint64_t commit)
 {
     struct entry *entry;

@@ -26,6 +26,9 @@ void disk_end(struct disk *self);
 void disk_put(struct disk *self, uint64_t commit, const struct store_row *row);
 void disk_delete(struct disk *self, uint64_t commit, struct store_key key, bool whole_batch);
 
+/* Bytes that this commit writes. */
+uint64_t disk_commit_bytes(const struct disk *self, uint64_t commit);
+
 /* Everything up to that commit is durable. */
 void disk_sync(struct disk *self, uint64_t commit);
 

@@ -77,11 +77,7 @@ static uint64_t while_us(struct sim *sim)
 
 static bool pause(struct sim *sim, struct sim_node *node)
 {
-    if (node->paused_until > sim->now)
-        return false;
-    node->paused_until = (sim->now + while_us(sim)) | 1;
-    sim_trouble(sim, node->paused_until);
-    return true;
+    return node->paused_until <= sim->now && sim_pause(sim, node, while_us(sim), false);
 }
 
 static bool trouble_network(struct sim *sim, enum fault_kind kind)
@@ -151,7 +147,7 @@ static bool happen(struct sim *sim, enum fault_kind kind)
     case FAULT_PAUSE_CLIENT:
         return trouble_client(sim, kind);
     case FAULT_PAUSE_BROKER:
-        return broker_pause(sim, while_us(sim));
+        return broker_pause(sim, while_us(sim), false);
     }
     return false;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define TASKS_MAX 3000
+#define BATCHES_MAX (PLAN_BATCHES_MAX - PLAN_ENCORES_MAX)
 #define MANY_TASKS 60000 /* now and then, of ranges of very short tasks */
 
 static bool coin(struct sim *sim)
@@ -212,12 +213,30 @@ void plan_draw(struct sim *sim, struct plan *plan)
     draw_network(sim, plan);
     plan->worker_count = sim_between(sim, 1, PLAN_WORKERS_MAX);
     plan->client_count = sim_between(sim, 1, PLAN_CLIENTS_MAX);
-    plan->batch_count = sim_between(sim, 1, PLAN_BATCHES_MAX);
+    plan->batch_count = sim_between(sim, 1, BATCHES_MAX);
     for (uint64_t i = 0; i < plan->worker_count; i++)
         draw_worker(sim, &plan->workers[i], i == 0);
     for (uint64_t i = 0; i < plan->batch_count; i++) {
         plan->batches[i].id = i;
         draw_batch(sim, plan, &plan->batches[i]);
     }
+    plan->encore_from = plan->batch_count;
+    plan->end_at = plan->calm_at + patience(plan);
+}
+
+void plan_draw_encores(struct sim *sim, struct plan *plan)
+{
+    struct tri_prng kept = sim->prng;
+
+    sim->prng = sim->other;
+    while (plan->batch_count < PLAN_BATCHES_MAX
+           && plan->batch_count < plan->encore_from + PLAN_ENCORES_MAX) {
+        struct plan_batch *batch = &plan->batches[plan->batch_count];
+
+        batch->id = plan->batch_count++;
+        draw_batch(sim, plan, batch);
+    }
+    sim->other = sim->prng;
+    sim->prng = kept;
     plan->end_at = plan->calm_at + patience(plan);
 }

@@ -11,8 +11,9 @@
 
 #define PLAN_WORKERS_MAX 5
 #define PLAN_CLIENTS_MAX 4
-#define PLAN_BATCHES_MAX 12
-#define PLAN_MISHAPS_MAX 4
+#define PLAN_BATCHES_MAX 18
+#define PLAN_ENCORES_MAX 6
+#define PLAN_MISHAPS_MAX 8
 
 enum deed_kind {
     DEED_OK,
@@ -100,16 +101,20 @@ struct plan_worker {
 };
 
 enum mishap_kind {
-    MISHAP_KILL,  /* the broker is killed */
-    MISHAP_POWER, /* its machine loses power */
+    MISHAP_KILL,    /* the broker is killed */
+    MISHAP_POWER,   /* its machine loses power */
+    MISHAP_ERROR,   /* its next commit fails: it stops */
+    MISHAP_FULL,    /* its disk is full */
+    MISHAP_SUSPEND, /* a machine stands still, and its clock with it */
 };
 
-/* What befalls the broker. */
+/* What befalls the broker, or (SUSPEND) a machine. */
 struct plan_mishap {
     enum mishap_kind kind;
     uint64_t at;
-    bool in_commit;   /* then in the middle of the next commit */
-    uint64_t down_us; /* until it is back */
+    bool in_commit; /* KILL, POWER: then in the middle of the next commit */
+    uint64_t us;    /* until it is over */
+    uint64_t whom;  /* SUSPEND: 0 the broker, then workers, then clients */
 };
 
 struct plan {
@@ -121,12 +126,15 @@ struct plan {
     uint64_t worker_count;
     uint64_t client_count;
     uint64_t batch_count;
+    uint64_t encore_from; /* batches from here on are asked for when all others are done */
     struct plan_worker workers[PLAN_WORKERS_MAX];
     struct plan_batch batches[PLAN_BATCHES_MAX];
-    uint64_t calm_at;  /* faults stop */
-    uint64_t end_at;   /* by then everything must have ended */
-    uint64_t fault_us; /* mean time between two; 0: none */
-    bool is_durable;   /* the broker has a disk, and dies as the mishaps say */
+    uint64_t calm_at;       /* faults stop */
+    uint64_t end_at;        /* by then everything must have ended */
+    uint64_t fault_us;      /* mean time between two; 0: none */
+    bool is_durable;        /* the broker has a disk, and dies as the mishaps say */
+    uint64_t disk_bytes;    /* of its disk */
+    uint64_t reserve_bytes; /* of them: kept for what is under way */
     uint64_t mishap_count;
     struct plan_mishap mishaps[PLAN_MISHAPS_MAX];
 };
@@ -134,7 +142,8 @@ struct plan {
 /* Draw a plan from sim->prng. */
 void plan_draw(struct sim *sim, struct plan *plan);
 
-/* ... from sim->other what befalls the broker. */
+/* ... from sim->other: batches for the time when all others are done; what befalls the broker. */
+void plan_draw_encores(struct sim *sim, struct plan *plan);
 void plan_draw_mishaps(struct sim *sim, struct plan *plan);
 
 struct deed plan_deed(const struct plan_batch *batch, uint64_t index, uint64_t attempt);

@@ -26,9 +26,22 @@ void sim_cancel(struct sim *sim, struct sim_timer *timer)
         tri_heap_remove(&sim->queue, &timer->node);
 }
 
+/* Microseconds of its clock in a second. */
+static uint64_t rate_of(const struct sim_node *node)
+{
+    return (uint64_t)((int64_t)SIM_ALWAYS + node->drift_ppm);
+}
+
 tri_time sim_clock_ms(const struct sim *sim, const struct sim_node *node)
 {
-    return sim->now / SIM_MS + node->clock_ms;
+    if (node->clock_pauses && sim->now < node->paused_until)
+        return node->pause_ms;
+    return sim->now * rate_of(node) / (SIM_MS * SIM_ALWAYS) + node->clock_ms;
+}
+
+static uint64_t round_up(uint64_t dividend, uint64_t divisor)
+{
+    return (dividend + divisor - 1) / divisor;
 }
 
 void sim_at_clock(struct sim *sim,
@@ -41,7 +54,8 @@ void sim_at_clock(struct sim *sim,
     if (at == TRI_NEVER)
         sim_cancel(sim, timer);
     else
-        sim_at(sim, timer, in <= 0 ? 0 : (uint64_t)in * SIM_MS);
+        sim_at(sim, timer,
+               in <= 0 ? 0 : round_up((uint64_t)in * SIM_MS * SIM_ALWAYS, rate_of(node)));
 }
 
 bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *timer, bool tick)
@@ -49,6 +63,28 @@ bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *
     if (node->paused_until <= sim->now)
         return false;
     sim_at(sim, timer, node->paused_until + (tick ? 1 : 0));
+    return true;
+}
+
+void sim_drift(struct sim *sim, struct sim_node *node, uint64_t ppm_max)
+{
+    if (sim->mortal)
+        node->drift_ppm = (int64_t)sim_other_between(sim, 0, 2 * ppm_max) - (int64_t)ppm_max;
+}
+
+bool sim_pause(struct sim *sim, struct sim_node *node, uint64_t us, bool its_clock)
+{
+    if (node->paused_until > sim->now)
+        return false;
+    node->pause_ms = sim_clock_ms(sim, node);
+    node->paused_until = (sim->now + us) | 1;
+    node->clock_pauses = its_clock;
+    sim_trouble(sim, node->paused_until);
+    if (!its_clock)
+        return true;
+    node->stopped_until = node->paused_until;
+    node->stopped_us = us;
+    node->clock_ms -= us * rate_of(node) / (SIM_MS * SIM_ALWAYS);
     return true;
 }
 

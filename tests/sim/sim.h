@@ -3,8 +3,8 @@
  * The rules that ship (engine, worker session, client session) run unchanged in one thread. Around
  * them everything is made up, out of one seed: the network (net.h), the store and the broker's
  * shell (broker.h), hosts with their tasks (host.h), worker and client programs (worker.h,
- * client.h), what they are asked to do (plan.h) and what goes wrong (fault.h). The checker
- * (checker.h) watches all that is said and knows what must come of it.
+ * client.h), what they are asked to do (plan.h) and what goes wrong (fault.h, mishap.h). The
+ * checker (checker.h) watches all that is said and knows what must come of it.
  *
  * Nothing depends on addresses, on the real clock or on the order of a hash table: the same seed
  * gives the same world, and the same hash over everything that was said (sim->hash). Tracing draws
@@ -51,7 +51,12 @@ struct sim_timer {
 /* A process that can be stopped for a while (SIGSTOP, a starved machine) and has its own clock. */
 struct sim_node {
     char name[24];
-    uint64_t clock_ms;     /* added to virtual time, around the end of 64 bits if need be */
+    uint64_t clock_ms; /* added to virtual time, around the end of 64 bits if need be */
+    int64_t drift_ppm; /* by which it runs fast, or slow */
+    bool clock_pauses; /* with it, at `pause_ms` */
+    tri_time pause_ms;
+    uint64_t stopped_until; /* its clock stood still until then, for so long */
+    uint64_t stopped_us;
     uint64_t paused_until; /* odd, so that what waited comes before what is new */
 };
 
@@ -107,6 +112,9 @@ void sim_cancel(struct sim *sim, struct sim_timer *timer);
 /* What the clock of `node` says. */
 tri_time sim_clock_ms(const struct sim *sim, const struct sim_node *node);
 
+/* `node` stands still for `us`, and with `its_clock` that does, too. False: it does already. */
+bool sim_pause(struct sim *sim, struct sim_node *node, uint64_t us, bool its_clock);
+
 /* Set `timer` for when the clock of `node` says `at`; TRI_NEVER clears it. */
 void sim_at_clock(struct sim *sim,
                   const struct sim_node *node,
@@ -116,6 +124,9 @@ void sim_at_clock(struct sim *sim,
 /* True when `node` stands still: `timer` fires again when it goes on. Messages come before ticks:
  * the inbox before the clock. */
 bool sim_defers(struct sim *sim, const struct sim_node *node, struct sim_timer *timer, bool tick);
+
+/* Its clock is as good as clocks are: it drifts by up to that much. */
+void sim_drift(struct sim *sim, struct sim_node *node, uint64_t ppm_max);
 
 /* A fault goes on until then. */
 void sim_trouble(struct sim *sim, uint64_t until);

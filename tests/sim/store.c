@@ -14,12 +14,19 @@ void store_begin(struct store *self)
 {
     tri_map_init(&self->batches);
     self->rows = 0;
+    self->bytes = 0;
+}
+
+static uint64_t row_bytes(const struct store_row *row)
+{
+    return row->head->bytes.size + (row->payload != NULL ? row->payload->bytes.size : 0);
 }
 
 static void row_free(struct store *self, struct store_row *row)
 {
     if (row == NULL)
         return;
+    self->bytes -= row_bytes(row);
     tri_frame_unref(row->head);
     tri_frame_unref(row->payload);
     free(row);
@@ -67,6 +74,7 @@ void store_put(struct store *self, const struct store_row *row)
     if (copy->payload != NULL)
         tri_frame_ref(copy->payload);
     self->rows++;
+    self->bytes += row_bytes(copy);
     row_free(self, tri_map_put(&batch->tables[row->key.table], row->key.key, copy));
 }
 

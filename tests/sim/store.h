@@ -18,6 +18,7 @@ struct store_row {
 struct store {
     struct tri_map batches; /* number to struct store_batch */
     size_t rows;
+    uint64_t bytes; /* of heads and payloads */
 };
 
 void store_begin(struct store *self);

@@ -178,6 +178,7 @@ static struct worker *worker_new(struct sim *sim, uint64_t number)
 
     snprintf(self->node.name, sizeof(self->node.name), "w%llu", (unsigned long long)number);
     self->node.clock_ms = sim_skewed(sim, 1, UINT64_C(1) << 34);
+    sim_drift(sim, &self->node, 20000);
     self->plan = &sim->plan->workers[number];
     self->number = number;
     self->tick = (struct sim_timer){ .fire = on_tick, .context = self };
