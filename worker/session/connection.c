@@ -334,6 +334,11 @@ void connection_on_heartbeat_ok(struct session *self, const struct tri_msg_heart
 
 /* ---- the deadline --------------------------------------------------------------------------- */
 
+bool connection_is_late(const struct session *self)
+{
+    return self->confirmed_at + self->lease_ms <= self->now;
+}
+
 void connection_watch(struct session *self)
 {
     if (!tri_heap_is_linked(&self->lease_timer.node))
@@ -342,14 +347,13 @@ void connection_watch(struct session *self)
 
 void connection_on_lease_timer(struct session *self)
 {
-    tri_time deadline = self->confirmed_at + self->lease_ms;
     uint64_t key;
     void *value;
 
     if (self->leases.count == 0)
         return;
-    if (deadline > self->now) {
-        timers_set(self, &self->lease_timer, deadline);
+    if (!connection_is_late(self)) {
+        connection_watch(self);
         return;
     }
     effects_trace(self, "lease.expired leases=%lu", (unsigned long)self->leases.count);

@@ -138,6 +138,12 @@ void leases_on_lease(struct session *self, const struct session_event *event)
         reports_released_range(self, message->lease, range);
         return;
     }
+    if (connection_is_late(self)) {
+        effects_trace(self,
+                      "lease.expired leases=1"); /* before it began: nothing is held or named */
+        connection_hurry(self);
+        return;
+    }
     leases_queue(self, lease_new(self, batch, event), range);
     connection_watch(self);
 }

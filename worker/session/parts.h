@@ -23,6 +23,8 @@ void connection_on_lease_timer(struct session *self);
 /* Have a heartbeat sent with the next TICK, which is due at once. */
 void connection_hurry(struct session *self);
 
+/* What the broker last knew of us is a lease's time old: nothing may be held. */
+bool connection_is_late(const struct session *self);
 /* Wait for the deadline of what is held now. */
 void connection_watch(struct session *self);
 

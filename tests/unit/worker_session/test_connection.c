@@ -115,6 +115,36 @@ START_TEST(leases_end_lease_ms_after_the_last_answered_heartbeat_was_sent)
 }
 END_TEST
 
+START_TEST(a_lease_that_comes_when_nothing_was_confirmed_for_its_time_is_not_begun)
+{
+    struct tri_message welcome = { .type = TRI_MESSAGE_WELCOME,
+                                   .welcome = {
+                                       .version = TRI_PROTOCOL_VERSION,
+                                       .cluster = { (const uint8_t *)"cluster-of-tests", 16 },
+                                       .epoch = 1,
+                                       .heartbeat_ms = 800,
+                                       .lease_ms = 2400,
+                                       .message_bytes_max = UINT64_C(64) << 20 } };
+
+    session_begins(NULL);
+    simple_event(SESSION_CONNECTED);
+    expect("HELLO");
+    time_passes_ms(2400);
+    broker_says(&welcome);
+    batch_comes(1, "compute", TRI_MODEL_THREAD, 2);
+    expect("OARS 1 thread x2");
+    expect_host(1, "thread", 2);
+    lease_comes(10, 1, 0, 100);
+    expect_nothing_else();
+    time_passes_ms(0);
+    expect("HEARTBEAT busy 0"); /* at once, and without it */
+    broker_answers_heartbeat(0);
+    lease_comes(11, 1, 0, 100);
+    expect("to 1: LEASE 1 0+100");
+    session_ends();
+}
+END_TEST
+
 START_TEST(a_batch_that_is_told_again_is_answered_again)
 {
     session_begins(NULL);
@@ -343,6 +373,7 @@ int main(void)
     tcase_add_test(tcase, three_heartbeats_without_an_answer_are_a_lost_connection);
     tcase_add_test(tcase, unacknowledged_reports_are_sent_again_unchanged_before_anything_else);
     tcase_add_test(tcase, what_the_broker_has_dropped_is_cancelled);
+    tcase_add_test(tcase, a_lease_that_comes_when_nothing_was_confirmed_for_its_time_is_not_begun);
     tcase_add_test(tcase, leases_end_lease_ms_after_the_last_answered_heartbeat_was_sent);
     tcase_add_test(tcase, a_batch_that_is_told_again_is_answered_again);
     tcase_add_test(tcase, another_version_ends_the_worker);
