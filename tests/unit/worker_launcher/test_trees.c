@@ -86,7 +86,7 @@ START_TEST(a_whole_tree_of_daemons_ends_with_its_command)
                            "echo \\$\\$ >&2; sleep 1000 >/dev/null 2>&1\" & done; "
                            "while :; do sleep 1000; done' >$FIFO.$i & done; "
                            "for i in 1 2 3 4 5; do"
-                           "  while test $(wc -w < $FIFO.$i) -lt 6; do sleep 0.01; done;"
+                           "  while test $(cat $FIFO.$i | wc -w) -lt 6; do sleep 0.01; done;"
                            "  cat $FIFO.$i; rm $FIFO.$i; done",
                            30);
 }
