@@ -2,14 +2,7 @@
 
 #include "common/log.h"
 
-#include <string.h>
-
-#define EVENT_SIZE 64
-
-static const struct {
-    const char *event;
-    enum tri_log_level level;
-} levels[] = {
+static const struct tri_log_rank ranks[] = {
     { "session.joined", TRI_LOG_INFO }, { "session.disconnected", TRI_LOG_INFO },
     { "session.ended", TRI_LOG_INFO },  { "batch.accepted", TRI_LOG_INFO },
     { "batch.sealed", TRI_LOG_INFO },   { "batch.ended", TRI_LOG_INFO },
@@ -20,24 +13,7 @@ static const struct {
     { "store.full", TRI_LOG_WARN },     { "store.room", TRI_LOG_INFO },
 };
 
-static enum tri_log_level level_of(const char *event)
-{
-    for (size_t i = 0; i < TRI_COUNT_OF(levels); i++) {
-        if (strcmp(levels[i].event, event) == 0)
-            return levels[i].level;
-    }
-    return TRI_LOG_DEBUG;
-}
-
 void trace_log(const char *trace)
 {
-    char event[EVENT_SIZE];
-    size_t size = strcspn(trace, " ");
-    const char *fields = trace + size + strspn(trace + size, " ");
-
-    if (size >= sizeof(event))
-        size = sizeof(event) - 1;
-    memcpy(event, trace, size);
-    event[size] = '\0';
-    tri_log(level_of(event), event, "%s", fields);
+    tri_log_trace(trace, ranks, TRI_COUNT_OF(ranks));
 }

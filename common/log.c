@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define EVENT_BYTES_MAX 64
 
 static const char *const level_texts[] = {
 #define X(name, code, text) [code] = text,
@@ -140,4 +141,29 @@ struct tri_log_text tri_log_quote(struct tri_bytes bytes)
     length = tri_escape(quoted.text + 1, sizeof(quoted.text) - 2, bytes);
     memcpy(quoted.text + 1 + length, "\"", 2);
     return quoted;
+}
+
+/* ---- traces --------------------------------------------------------------------------------- */
+
+static enum tri_log_level level_of(const char *event,
+                                   const struct tri_log_rank *ranks,
+                                   size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(ranks[i].event, event) == 0)
+            return ranks[i].level;
+    return TRI_LOG_DEBUG;
+}
+
+void tri_log_trace(const char *trace, const struct tri_log_rank *ranks, size_t count)
+{
+    char event[EVENT_BYTES_MAX];
+    size_t size = strcspn(trace, " ");
+    const char *fields = trace + size + strspn(trace + size, " ");
+
+    if (size >= sizeof(event))
+        size = sizeof(event) - 1;
+    memcpy(event, trace, size);
+    event[size] = '\0';
+    tri_log(level_of(event, ranks, count), event, "%s", fields);
 }

@@ -38,6 +38,16 @@ const char *tri_log_level_name(enum tri_log_level level);
 /* Find a level by its word: TRI_INVALID when there is none. */
 enum tri_status tri_log_level_parse(const char *text, enum tri_log_level *level);
 
+/* How loud an event is. */
+struct tri_log_rank {
+    const char *event;
+    enum tri_log_level level;
+};
+
+/* Write what a pure part tells: "event key=value ...". The events of `ranks` have their level, all
+ * others are for DEBUG. */
+void tri_log_trace(const char *trace, const struct tri_log_rank *ranks, size_t count);
+
 /* Write one line. `format` may be "" when there is nothing to add. errno is kept. */
 void tri_log(enum tri_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -20,26 +20,14 @@
 
 /* ---- effects -------------------------------------------------------------------------------- */
 
-/* "event key=value ...": the first word is the event. */
-static void trace(const char *text)
-{
-    char event[64];
-    size_t size = strcspn(text, " ");
-    bool alarming = strncmp(text, "batch.clamped", 13) == 0;
-    bool loud = strncmp(text, "broker.", 7) == 0 || strncmp(text, "worker.", 7) == 0
-                || strncmp(text, "batch.refused", 13) == 0 || strncmp(text, "host.gone", 9) == 0
-                || strncmp(text, "host.stalled", 12) == 0 || strncmp(text, "host.broken", 11) == 0
-                || strncmp(text, "lease.expired", 13) == 0;
-
-    if (size >= sizeof(event))
-        size = sizeof(event) - 1;
-    memcpy(event, text, size);
-    event[size] = '\0';
-    tri_log(alarming ? TRI_LOG_WARN
-            : loud   ? TRI_LOG_INFO
-                     : TRI_LOG_DEBUG,
-            event, "%s", text[size] == ' ' ? text + size + 1 : "");
-}
+static const struct tri_log_rank ranks[] = {
+    { "broker.welcomed", TRI_LOG_INFO }, { "broker.lost", TRI_LOG_INFO },
+    { "broker.refused", TRI_LOG_INFO },  { "broker.misspoken", TRI_LOG_INFO },
+    { "worker.draining", TRI_LOG_INFO }, { "batch.clamped", TRI_LOG_WARN },
+    { "batch.refused", TRI_LOG_INFO },   { "host.gone", TRI_LOG_INFO },
+    { "host.stalled", TRI_LOG_INFO },    { "host.broken", TRI_LOG_INFO },
+    { "lease.expired", TRI_LOG_INFO },
+};
 
 static void perform(struct shell *self, const struct session_effect *effect)
 {
@@ -67,7 +55,7 @@ static void perform(struct shell *self, const struct session_effect *effect)
         self->status = effect->status;
         break;
     case SESSION_DO_TRACE:
-        trace(effect->text);
+        tri_log_trace(effect->text, ranks, TRI_COUNT_OF(ranks));
         break;
     }
 }

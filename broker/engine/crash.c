@@ -8,9 +8,8 @@
  * machine down is never heard of either, so that this is believed only a few times. */
 #include "broker/engine/state.h"
 
-#include "common/planted.h"
-
 #include "common/assert.h"
+#include "common/planted.h"
 
 #define VANISHED_UNHEARD_MAX 5
 

@@ -33,7 +33,7 @@ static const char *why_held_back(const struct engine *engine, char *text, size_t
     snprintf(text, size,
              "waits for %llu worker%s from before the restart to come back with what they hold, at "
              "most %.1f s more",
-             (unsigned long long)absent, absent == 1 ? "" : "s", (double)left_ms / 1e3);
+             (unsigned long long)absent, tri_plural(absent), (double)left_ms / 1e3);
     return text;
 }
 

@@ -11,6 +11,8 @@
 /* A step that wrote more than this gives its memory back. */
 #define OUT_KEPT_BYTES_MAX (1u << 20)
 
+#define ERROR_TEXT_BYTES sizeof(((struct tri_error *)0)->text)
+
 void out_init(struct out *self)
 {
     *self = (struct out){ 0 };
@@ -219,6 +221,20 @@ bool out_send_kept(struct engine *engine,
     return true;
 }
 
+static struct tri_message error_message(uint64_t request,
+                                        enum tri_status status,
+                                        uint64_t retry_after_ms,
+                                        const char *text)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
+
+    message.error.request = request;
+    message.error.status = status;
+    message.error.retry_after_ms = retry_after_ms;
+    message.error.text = tri_bytes_of(text);
+    return message;
+}
+
 void out_error(struct engine *engine,
                struct session *session,
                uint64_t request,
@@ -226,16 +242,14 @@ void out_error(struct engine *engine,
                const char *format,
                ...)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
-    char text[sizeof(((struct tri_error *)0)->text)];
+    char text[ERROR_TEXT_BYTES];
     va_list arguments;
+    struct tri_message message;
 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    message.error.request = request;
-    message.error.status = status;
-    message.error.text = tri_bytes_of(text);
+    message = error_message(request, status, 0, text);
     out_send(engine, session, &message, true);
 }
 
@@ -245,12 +259,8 @@ void out_busy(struct engine *engine,
               uint64_t retry_after_ms,
               const char *text)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
+    struct tri_message message = error_message(request, TRI_BUSY, retry_after_ms, text);
 
-    message.error.request = request;
-    message.error.status = TRI_BUSY;
-    message.error.retry_after_ms = retry_after_ms;
-    message.error.text = tri_bytes_of(text);
     out_send(engine, session, &message, true);
 }
 
@@ -261,17 +271,14 @@ void out_no_space(struct engine *engine,
                   const char *format,
                   ...)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
-    char text[sizeof(((struct tri_error *)0)->text)];
+    char text[ERROR_TEXT_BYTES];
     va_list arguments;
+    struct tri_message message;
 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    message.error.request = request;
-    message.error.status = TRI_NO_SPACE;
-    message.error.retry_after_ms = retry_after_ms;
-    message.error.text = tri_bytes_of(text);
+    message = error_message(request, TRI_NO_SPACE, retry_after_ms, text);
     out_inform(engine, session, &message);
 }
 

@@ -147,7 +147,7 @@ static bool fits_place(const struct cli *cli)
 static bool is_name(const char *name)
 {
     for (const char *c = name; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+        if (cli_is_control((unsigned char)*c))
             return false;
     return tri_utf8_is_valid((struct tri_bytes){ (const uint8_t *)name, strlen(name) });
 }

@@ -154,7 +154,7 @@ static bool open_command(const struct tri_value *value, struct tri_bytes streams
 /* A line stays a line, and nothing of it is an order to a terminal. */
 static unsigned char printable(unsigned char c)
 {
-    return c < 0x20 || c == 0x7f ? ' ' : c;
+    return cli_is_control(c) ? ' ' : c;
 }
 
 static void text_result(struct output *self, const struct tri_task_result *result)

@@ -15,7 +15,7 @@ static const char *plain(json_t *string)
     char *text = (char *)(uintptr_t)json_string_value(string);
 
     for (char *c = text; c != NULL && *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+        if (cli_is_control((unsigned char)*c))
             *c = ' ';
     return text;
 }

@@ -46,9 +46,11 @@ enum tri_batch_state {
 #undef X
 };
 
-/* Flags, by field. */
-#define TRI_OUTPUT_BYTES_LIMIT 67108864u    /* of one task, whatever the spec says */
+/* What one task may give. */
+#define TRI_OUTPUT_BYTES_LIMIT 67108864u    /* whatever the spec says */
 #define TRI_SPEC_OUTPUT_BYTES_MAX 16777216u /* spec.output_bytes_max when it is 0 */
+
+/* Flags, by field. */
 #define TRI_SPEC_TRUNCATE 1u /* spec.flags: cut output over output_bytes_max, do not fail */
 #define TRI_SPEC_SPAWN 2u    /* spec.flags: one-oar hosts are spawned afresh, not forked */
 #define TRI_SPEC_LINES                                                                          \

@@ -139,8 +139,8 @@ void leases_on_lease(struct session *self, const struct session_event *event)
         return;
     }
     if (connection_is_late(self)) {
-        effects_trace(self,
-                      "lease.expired leases=1"); /* before it began: nothing is held or named */
+        /* Before it began. It is not named in the heartbeat, and so goes back. */
+        effects_trace(self, "lease.expired leases=1");
         connection_hurry(self);
         return;
     }
