@@ -85,7 +85,7 @@ class Durable(Lab):
 
 def with_load(lab, tally, dice, act, submitting=True):
     """Workers and clients around `act`; then everything that was acknowledged is asked for."""
-    try:
+    with lab:
         for number in (1, 2):
             lab.start_worker(number)
         clients = [Load(lab, tally, random.Random(dice.random()), model,
@@ -98,11 +98,6 @@ def with_load(lab, tally, dice, act, submitting=True):
             submitter.finish()
             submitter.check(tally)
         return True
-    except BaseException:
-        print(lab.show_logs())
-        raise
-    finally:
-        lab.close()
 
 
 def kills(tally, dice, count):

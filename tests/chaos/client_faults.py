@@ -78,14 +78,9 @@ def kill_appender(lab, tally, dice):
 
 def kills(tally, dice, count):
     lab = Lab()
-    try:
+    with lab:
         for number in (1, 2):
             lab.start_worker(number)
         while sum(tally.faults.values()) < count:
             dice.choice((kill_reader, kill_appender))(lab, tally, dice)
         return True
-    except BaseException:
-        print(lab.show_logs())
-        raise
-    finally:
-        lab.close()

@@ -34,7 +34,7 @@ def jumps(tally, dice, count):
                        "FAKETIME_NO_CACHE": "1", "FAKETIME_TIMESTAMP_FILE": moved.name,
                        # The interposer comes before a sanitizer's own library.
                        "ASAN_OPTIONS": "verify_asan_link_order=0"})
-        try:
+        with lab:
             for number in (1, 2):
                 lab.start_worker(number)
             clients = [Load(lab, tally, random.Random(dice.random()), model,
@@ -58,8 +58,3 @@ def jumps(tally, dice, count):
                     raise AssertionError("a jump ended a lease, a session or a task:\n"
                                          + daemon.text())
             return True
-        except BaseException:
-            print(lab.show_logs())
-            raise
-        finally:
-            lab.close()

@@ -57,7 +57,7 @@ def control(dice):
     """Of some batches that were acknowledged just before the cut, how many are gone."""
     with Cuttable() as disk, unsynced() as env, tempfile.TemporaryFile() as given:
         lab = Durable(disk.folder, env=env)
-        try:
+        with lab:
             lab.start_worker(1)
             values = arguments(150, 0.01, dice)
             accepted = [submit(lab, given, as_lines(values)) for _ in range(4)]
@@ -66,11 +66,6 @@ def control(dice):
             there = {b["number"]: b["count"]
                      for b in json.loads(lab.run("list", "-o", "json"))["batches"]}
             return sum(there.get(number) != len(values) for number in accepted)
-        except BaseException:
-            print(lab.show_logs())
-            raise
-        finally:
-            lab.close()
 
 
 def submit(lab, file, lines):

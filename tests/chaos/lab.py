@@ -34,6 +34,15 @@ class Lab:
         self.broker = None
         self.start_broker()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        """Everything ends; the logs tell how it failed."""
+        if failure is not None:
+            print(self.show_logs())
+        self.close()
+
     def environment(self):
         return trireme.environment(TRIREME_INSECURE="network" if self.hosts else "", **self.extra)
 

@@ -40,25 +40,19 @@ def partitions(tally, dice, count):
         print("partitions need root for network namespaces: skipped")
         return False
     hosts = Hosts(CLIENTS)
-    lab = None
     try:
         lab = Lab(hosts)
-        for number in (1, 2):
-            lab.start_worker(number)
-        clients = [Load(lab, tally, random.Random(dice.random()), f"clients on {machine}",
-                        ("--model", model), machine=machine)
-                   for machine, model in ((1, "thread"), (CLIENTS, "async"))]
-        for turn in range(count):
-            partition(lab, hosts, tally, dice, ("worker", "clients", "one way")[turn % 3])
-            time.sleep(dice.uniform(0.1, 0.5))
-        for client in clients:
-            client.finish()
-        return True
-    except BaseException:
-        if lab is not None:
-            print(lab.show_logs())
-        raise
+        with lab:
+            for number in (1, 2):
+                lab.start_worker(number)
+            clients = [Load(lab, tally, random.Random(dice.random()), f"clients on {machine}",
+                            ("--model", model), machine=machine)
+                       for machine, model in ((1, "thread"), (CLIENTS, "async"))]
+            for turn in range(count):
+                partition(lab, hosts, tally, dice, ("worker", "clients", "one way")[turn % 3])
+                time.sleep(dice.uniform(0.1, 0.5))
+            for client in clients:
+                client.finish()
+            return True
     finally:
-        if lab is not None:
-            lab.close()
         hosts.close()

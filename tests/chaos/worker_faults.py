@@ -67,7 +67,7 @@ def kill_part(lab, tally, dice, number, part):
 
 def kills(tally, dice, count):
     lab = Lab()
-    try:
+    with lab:
         for number in (1, 2, 3):
             lab.start_worker(number)
         clients = loads(lab, tally, dice)
@@ -77,17 +77,12 @@ def kills(tally, dice, count):
         for client in clients:
             client.finish()
         return True
-    except BaseException:
-        print(lab.show_logs())
-        raise
-    finally:
-        lab.close()
 
 
 def pauses(tally, dice, count):
     """The session stands still until its leases are someone else's, then wakes and reports."""
     lab = Lab()
-    try:
+    with lab:
         for number in (1, 2):
             lab.start_worker(number)
         clients = loads(lab, tally, dice)
@@ -106,8 +101,3 @@ def pauses(tally, dice, count):
         for client in clients:
             client.finish()
         return True
-    except BaseException:
-        print(lab.show_logs())
-        raise
-    finally:
-        lab.close()

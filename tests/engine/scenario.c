@@ -341,20 +341,27 @@ static int by_key(const void *left, const void *right)
     return (a->key > b->key) - (a->key < b->key);
 }
 
-enum tri_status recover_into(struct scenario *s, struct engine *engine, struct tri_error *error)
+struct kept **kept_in_order(const struct scenario *s)
 {
     struct kept **rows = tri_alloc(s->rows.count + 1, sizeof(*rows));
-    struct recovery_counts counts;
     struct tri_bytes key;
     union tri_bytemap_value value;
-    enum tri_status status = TRI_OK;
     size_t count = 0;
 
     for (size_t at = 0; tri_bytemap_next(&s->rows, &at, &key, &value);)
         rows[count++] = value.pointer;
     qsort(rows, count, sizeof(struct kept *), by_key);
+    return rows;
+}
+
+enum tri_status recover_into(struct scenario *s, struct engine *engine, struct tri_error *error)
+{
+    struct kept **rows = kept_in_order(s);
+    struct recovery_counts counts;
+    enum tri_status status = TRI_OK;
+
     engine_recover_begin(engine, s->now);
-    for (size_t i = 0; i < count && status == TRI_OK; i++)
+    for (size_t i = 0; rows[i] != NULL && status == TRI_OK; i++)
         status = engine_recover_row(engine, rows[i]->key,
                                     (struct tri_bytes){ rows[i]->head, rows[i]->head_size },
                                     rows[i]->payload_bytes, error);

@@ -201,6 +201,9 @@ void step(struct scenario *s, const struct event *event);
 
 /* A row of the store's model, or NULL, to look at or to damage; and to remove one. */
 struct kept *kept_row(const struct scenario *s, struct store_key key);
+
+/* All rows as a store gives them back, then NULL; the caller frees the list. */
+struct kept **kept_in_order(const struct scenario *s);
 void lose_row(struct scenario *s, struct store_key key);
 
 struct peer *peer_of(struct scenario *s, const char *name);

@@ -10,18 +10,6 @@
 static const char *folder;
 static int files;
 
-static int by_key(const void *left, const void *right)
-{
-    const struct store_key *a = &(*(struct kept *const *)left)->key;
-    const struct store_key *b = &(*(struct kept *const *)right)->key;
-
-    if (a->table != b->table)
-        return a->table < b->table ? -1 : 1;
-    if (a->batch != b->batch)
-        return a->batch < b->batch ? -1 : 1;
-    return (a->key > b->key) - (a->key < b->key);
-}
-
 static void put_number(FILE *file, uint64_t number, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -42,23 +30,17 @@ static void put_row(FILE *file, const struct kept *row)
 
 static void write_rows(void)
 {
-    struct kept **rows = calloc(s.rows.count + 1, sizeof(*rows));
-    struct tri_bytes key;
-    union tri_bytemap_value value;
-    size_t count = 0;
+    struct kept **rows = kept_in_order(&s);
     char path[4096];
     FILE *file;
 
-    for (size_t at = 0; tri_bytemap_next(&s.rows, &at, &key, &value);)
-        rows[count++] = value.pointer;
-    qsort(rows, count, sizeof(struct kept *), by_key);
     snprintf(path, sizeof(path), "%s/%02d", folder, files++);
     file = fopen(path, "wb");
     if (file == NULL) {
         perror(path);
         exit(1);
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; rows[i] != NULL; i++)
         put_row(file, rows[i]);
     fclose(file);
     free(rows);
