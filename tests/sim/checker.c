@@ -119,6 +119,21 @@ static void note_cancel(struct sim *sim, const struct tri_msg_cancel *cancel, bo
     mark_cancelled(watch, cancel, is_taken);
 }
 
+/* What was dead when it was cancelled was not: it may succeed after all. That it was dead its row
+ * says, or, while nobody has seen that, the report of its failure. */
+static void note_retry(struct sim *sim, const struct tri_msg_retry *retry)
+{
+    struct watch *watch = watch_find(sim, retry->number);
+
+    for (uint64_t i = 0; watch != NULL && i < watch->plan->count; i++) {
+        struct task *task = &watch->tasks[i];
+
+        if (task->standing == STANDING_DEAD
+            || (task->standing == STANDING_OPEN && task->charged != 0))
+            task->forbidden = task->for_good = false;
+    }
+}
+
 void checker_broker_gets(struct sim *sim,
                          const struct peer_id *peer,
                          const struct tri_message *message,
@@ -153,6 +168,8 @@ void checker_broker_got(struct sim *sim,
     hold_got(sim, peer, message);
     if (message->type == TRI_MESSAGE_CANCEL && !sim->checker->has_refused)
         note_cancel(sim, &message->cancel, true);
+    else if (message->type == TRI_MESSAGE_RETRY && !sim->checker->has_refused)
+        note_retry(sim, &message->retry);
 }
 
 /* ---- what the broker says ------------------------------------------------------------------- */

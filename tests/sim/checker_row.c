@@ -20,7 +20,7 @@ static struct task *settle(struct sim *sim,
     struct task *task = watch_task(sim, watch, index);
 
     if (task->standing != STANDING_OPEN
-        && (row->generation <= task->generation || task->standing == STANDING_DONE))
+        && (row->generation <= task->generation || task->standing != STANDING_DEAD))
         sim_fail(sim, "task %s/%llu has a second result, in row %llu", watch->plan->name,
                  (unsigned long long)index, (unsigned long long)row->row);
     if (standing == STANDING_DONE && task->forbidden)
