@@ -41,15 +41,16 @@ struct session_options {
     const char *const *labels;
     size_t label_count;
     struct chooser_machine machine;
-    bool allow_commands;     /* batches with argv */
-    bool private_run;        /* the broker's BYE ends this worker */
-    bool fork_unsafe;        /* hosts are always spawned afresh */
-    uint64_t recycle_count;  /* one-oar hosts end after so many tasks; 0: never */
-    uint64_t stall_ms;       /* 500: how long over its timeout a task may hold the loop */
-    uint64_t drain_grace_ms; /* 3000: how long a host that asked to be replaced may finish */
-    uint64_t term_grace_ms;  /* 1000: between TERM and KILL of a one-oar host */
-    uint64_t idle_ms;        /* 30000: hosts of a batch without leases end after this */
-    uint64_t feed_ms;        /* 20: work a one-oar host gets at once */
+    bool allow_commands;      /* batches with argv */
+    bool private_run;         /* the broker's BYE ends this worker */
+    bool fork_unsafe;         /* hosts are always spawned afresh */
+    uint64_t recycle_count;   /* one-oar hosts end after so many tasks; 0: never */
+    uint64_t stall_ms;        /* 500: how long over its timeout a task may hold the loop */
+    uint64_t drain_grace_ms;  /* 3000: how long a host that asked to be replaced may finish */
+    uint64_t term_grace_ms;   /* 1000: between TERM and KILL of a one-oar host */
+    uint64_t credit_grace_ms; /* 60000: how long a worker that leaves waits for room for results */
+    uint64_t idle_ms;         /* 30000: hosts of a batch without leases end after this */
+    uint64_t feed_ms;         /* 20: work a one-oar host gets at once */
 };
 
 /* Defaults for everything but name, instance, handlers and machine. */

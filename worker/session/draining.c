@@ -24,8 +24,38 @@ void draining_start(struct session *self)
         batches_tell_oars(self, value);
         batches_touch(self, value);
     }
-    for (size_t at = 0; tri_map_next(&self->leases, &at, &key, &value);)
+    for (size_t at = 0; tri_map_next(&self->leases, &at, &key, &value);) {
         revokes_ask_all(self, value);
+        if (((struct lease *)value)->starved)
+            draining_watch(self);
+    }
+}
+
+void draining_watch(struct session *self)
+{
+    if (self->draining && !tri_heap_is_linked(&self->draining_timer.node))
+        timers_set(self, &self->draining_timer, self->now + self->options.credit_grace_ms);
+}
+
+void draining_on_timer(struct session *self)
+{
+    tri_time next = TRI_NEVER;
+    uint64_t key;
+    void *value;
+
+    for (size_t at = 0; tri_map_next(&self->leases, &at, &key, &value);) {
+        struct lease *lease = value;
+        tri_time until = lease->starved_at + self->options.credit_grace_ms;
+
+        if (!lease->starved)
+            continue;
+        if (until <= self->now)
+            reports_give_back(self, lease);
+        else if (until < next)
+            next = until;
+    }
+    if (next != TRI_NEVER)
+        timers_set(self, &self->draining_timer, next);
 }
 
 void draining_stop(struct session *self)

@@ -196,6 +196,9 @@ void reports_released_range(struct session *self, uint64_t lease, struct tri_ran
 void reports_continue(struct session *self, struct lease *lease);
 uint64_t reports_wanted(const struct lease *lease);
 
+/* Give up what is held of the lease: its tasks go back to the broker, to run again. */
+void reports_give_back(struct session *self, struct lease *lease);
+
 /* The tasks that a report is about, added to `ranges`. */
 void reports_tasks(const struct report *report, struct tri_rangeset *ranges);
 void reports_free(struct session *self, struct report *report);
@@ -227,6 +230,11 @@ void draining_give_up(struct session *self);
 
 /* Leave when nothing is left. */
 void draining_check(struct session *self);
+
+/* Results are held for want of credit, which may never come: whoever consumes them may wait for
+ * tasks that only another worker will run. After credit_grace_ms they are given back. */
+void draining_watch(struct session *self);
+void draining_on_timer(struct session *self);
 
 /* ---- timers.c ------------------------------------------------------------------------------ */
 

@@ -130,8 +130,10 @@ static void hold(struct session *self,
                   (unsigned long)lease->id, (unsigned long)lease->credit_bytes,
                   (unsigned long)lease->used_bytes, (unsigned long)lease->held_bytes);
     lease->starved = true;
+    lease->starved_at = self->now;
     revokes_ask_all(self, lease);
     connection_hurry(self);
+    draining_watch(self);
 }
 
 /* Send it, or hold it when its frame is more than the lease has credit for. */
@@ -164,12 +166,32 @@ void reports_continue(struct session *self, struct lease *lease)
             return;
         lease->used_bytes += size;
         lease->held_bytes -= size;
+        lease->starved_at = self->now;
         tri_dlist_remove(&lease->held, node);
         tri_assert(tri_message_decode(report->head->bytes, &message, NULL) == TRI_OK);
         report_send(self, report->lease, report->number, &message, report->body);
         reports_free(self, report);
     }
     lease->starved = false;
+}
+
+void reports_give_back(struct session *self, struct lease *lease)
+{
+    struct tri_rangeset tasks = { 0 };
+    struct tri_dlist_node *node;
+
+    effects_trace(self, "lease.abandoned lease=%lu held=%lu", (unsigned long)lease->id,
+                  (unsigned long)lease->held_bytes);
+    while ((node = tri_dlist_pop_front(&lease->held)) != NULL) {
+        struct report *report = tri_container_of(node, struct report, node);
+
+        reports_tasks(report, &tasks);
+        reports_free(self, report);
+    }
+    lease->held_bytes = 0;
+    lease->starved = false;
+    leases_release(self, lease, &tasks);
+    tri_rangeset_deinit(&tasks);
 }
 
 /* What is held, and for the tasks to come as much as each so far took, but no more than as much

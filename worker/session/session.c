@@ -13,6 +13,7 @@ void session_options_init(struct session_options *options)
         .stall_ms = 500,
         .drain_grace_ms = 3000,
         .term_grace_ms = 1000,
+        .credit_grace_ms = 60000,
         .idle_ms = 30000,
         .feed_ms = 20,
     };
@@ -49,6 +50,7 @@ struct session *session_new(const struct session_options *options)
     self->lease_ms = LEASE_MS;
     self->connection_timer.kind = TIMER_CONNECTION;
     self->lease_timer.kind = TIMER_LEASES;
+    self->draining_timer.kind = TIMER_DRAINING;
     tri_prng_init(&self->prng, options->seed);
     tri_map_init(&self->batches);
     tri_map_init(&self->leases);

@@ -30,6 +30,7 @@ enum timer_kind {
     TIMER_LEASES,     /* what is held may be past its deadline */
     TIMER_HOST,       /* a host must be dead by now */
     TIMER_BATCH,      /* feed again, or end idle hosts */
+    TIMER_DRAINING,   /* leaving has waited long enough for credit */
 };
 
 struct timer {
@@ -78,6 +79,7 @@ struct lease {
     uint64_t attempt;
     bool isolated;
     bool starved;              /* reports are held for want of credit: start nothing new */
+    tri_time starved_at;       /* ... since then, or the last of them could be sent */
     struct tri_frame **frames; /* items: what came with it */
     struct tri_chunk *chunks;  /* opened when first cut, else NULL */
     uint64_t *firsts;          /* the index of the first item of each frame */
@@ -226,6 +228,7 @@ struct session {
     struct tri_heap timers;
     struct timer connection_timer;
     struct timer lease_timer;
+    struct timer draining_timer;
 
     struct tri_buffer scratch; /* for encoding */
     struct session_effect *effects;

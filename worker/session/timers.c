@@ -27,6 +27,9 @@ static void fire(struct session *self, struct timer *timer, const struct session
     case TIMER_BATCH:
         batches_touch(self, tri_container_of(timer, struct batch, timer));
         break;
+    case TIMER_DRAINING:
+        draining_on_timer(self);
+        break;
     }
 }
 

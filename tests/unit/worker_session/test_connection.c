@@ -325,6 +325,43 @@ START_TEST(a_draining_worker_finishes_what_runs_and_gives_back_the_rest)
 }
 END_TEST
 
+static void seconds_pass_without_credit(int seconds, uint64_t wanted)
+{
+    for (int i = 0; i < seconds; i++) {
+        time_passes_ms(1000);
+        expect("HEARTBEAT busy 0 10:-!%lu", (unsigned long)wanted);
+        broker_answers_heartbeat(0);
+    }
+}
+
+START_TEST(a_draining_worker_gives_back_results_that_get_no_credit_for_a_minute)
+{
+    session_begins(NULL);
+    thread_batch();
+    lease_with_credit(10);
+    simple_event(SESSION_DRAIN);
+    expect("OARS 1 thread x0");
+    expect("to 1: REVOKE 1 0+100");
+    host_returns_runs(1, 1, ten, 1, 100);
+    host_gives_back(1, 1, 20, 80);
+    expect("RELEASED #1 lease 10: 20+80");
+    time_passes_ms(0);
+    expect("HEARTBEAT busy 0 10:-!2044");
+    broker_answers_heartbeat(0);
+    broker_acknowledges(1);
+    seconds_pass_without_credit(30, 2044);
+    host_returns_runs(1, 1, next_ten, 1, 100);
+    seconds_pass_without_credit(29, 2138);
+    time_passes_ms(1000);
+    expect("RELEASED #2 lease 10: 0+20");
+    expect("HEARTBEAT busy 0 10:-");
+    broker_acknowledges(2);
+    expect("BYE drained");
+    expect("exit 0");
+    session_ends();
+}
+END_TEST
+
 START_TEST(a_host_that_dies_while_draining_has_its_tasks_given_back)
 {
     session_begins(NULL);
@@ -383,6 +420,7 @@ int main(void)
     tcase_add_test(tcase, hosts_are_told_to_make_no_more_output_than_half_a_message);
     tcase_add_test(tcase, what_was_made_for_larger_messages_is_made_again);
     tcase_add_test(tcase, a_draining_worker_finishes_what_runs_and_gives_back_the_rest);
+    tcase_add_test(tcase, a_draining_worker_gives_back_results_that_get_no_credit_for_a_minute);
     tcase_add_test(tcase, a_host_that_dies_while_draining_has_its_tasks_given_back);
     tcase_add_test(tcase, an_idle_worker_drains_at_once_and_a_stopped_one_does_not_wait);
     return unit_run("worker_session/connection", tcase);
