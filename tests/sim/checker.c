@@ -68,7 +68,7 @@ static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
     while (watch != NULL && tri_list_next(&entries, TRI_RECORD_ENTRY, &entry)) {
         struct task *task = watch_task(sim, watch, entry.index);
 
-        if (task->lease != 0 && task->lease != ended->lease)
+        if (task->lease != 0 && task->lease != ended->lease && task->claimed != ended->lease)
             continue; /* it has been leased again since: that attempt is stale */
         task->returned = true;
         if (ended->generation != task->charged_generation)

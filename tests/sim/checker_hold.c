@@ -43,6 +43,27 @@ void hold_gets(struct sim *sim, const struct peer_id *peer, const struct tri_mes
         tri_map_clear(&mate->names);
 }
 
+/* A lease of an earlier life may be its worker's again, if nobody else has got its tasks by now. */
+static void take_claims(struct sim *sim, const struct tri_msg_hello *hello)
+{
+    struct tri_list leases = hello->held;
+    struct tri_rec_held held;
+
+    while (tri_list_next(&leases, TRI_RECORD_HELD, &held)) {
+        const struct loan *loan = tri_map_find(&sim->checker->lent, held.lease);
+
+        if (loan == NULL || loan->life == sim->checker->life)
+            continue;
+        for (size_t i = 0; i < held.ranges.count; i++) {
+            struct tri_range range = tri_ranges_at(held.ranges, i);
+
+            for (uint64_t j = 0; j < range.count; j++)
+                if (range.first + j < loan->watch->plan->count)
+                    loan->watch->tasks[range.first + j].claimed = held.lease;
+        }
+    }
+}
+
 void hold_got(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
 {
     struct mate *mate = vanish_mate(sim, peer);
@@ -51,8 +72,10 @@ void hold_got(struct sim *sim, const struct peer_id *peer, const struct tri_mess
         return;
     if (message->type == TRI_MESSAGE_HEARTBEAT)
         take_heartbeat(sim, mate, &message->heartbeat);
-    else if (message->type == TRI_MESSAGE_HELLO)
+    else if (message->type == TRI_MESSAGE_HELLO) {
         mate->renewed = sim->now;
+        take_claims(sim, &message->hello);
+    }
 }
 
 /* Said in answer to a heartbeat, before that is taken: lost before it was named. */

@@ -20,6 +20,7 @@ struct task {
     uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
     uint64_t row;        /* where it ended */
     uint64_t lease;      /* the newest that it was in */
+    uint64_t claimed;    /* an older one, with which its worker came back */
     uint16_t holder;     /* 1 + who got that */
     uint16_t alone_with; /* 1 + the instance that has it alone now */
     uint16_t alone_gaps; /* ... and how often that had been silent before */
