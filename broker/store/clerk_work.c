@@ -319,27 +319,31 @@ static uint64_t publish_room(struct clerk *self)
 }
 
 /* One piece of what can be done while nothing else is. A disk without room for it is no failure:
- * it is done later. What the work took of memory lies between what is still used: the allocator
- * keeps it until it is told that nobody needs it soon. */
+ * it is done later. A file from which pages were given back becomes shorter when the log is folded,
+ * and then what is left of it is judged again. What the work took of memory lies between what is
+ * still used: the allocator keeps it until it is told that nobody needs it soon. */
 static enum tri_status care(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = database_look(self->database, error);
     bool has_shrunk = false;
+    bool has_more = false;
 
     self->care_ms = NEVER;
     if (status == TRI_OK && has_much_free(self)) {
         status = database_shrink(self->database, SHRINK_BYTES, error);
         has_shrunk = status == TRI_OK;
     }
-    if (status == TRI_OK && (!has_shrunk || log_is_long(self)))
+    if (status == TRI_OK && (!has_shrunk || log_is_long(self))) {
         status = fold(self, error);
+        has_more = status == TRI_OK && has_much_free(self);
+    }
     if (status != TRI_OK && status != TRI_NO_SPACE)
         return status;
     if (!reserve_take(&self->reserve) || database_stats(self->database).log_bytes > 0)
         self->care_ms = LOOK_MS;
     if (publish_room(self) < ROOM_BYTES_LITTLE)
         self->care_ms = LOOK_MS;
-    if (has_shrunk)
+    if (has_shrunk || has_more)
         self->care_ms = 0;
     else if (self->has_worked)
         malloc_trim(0);
