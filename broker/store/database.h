@@ -13,6 +13,8 @@
 
 #include "broker/store/writes.h"
 
+#include <limits.h>
+
 /* "Trme" at offset 68 of the file. */
 #define DATABASE_APPLICATION_ID 0x54726d65
 
@@ -71,7 +73,10 @@ enum tri_status database_look(struct database *self, struct tri_error *error);
 
 struct database_stats database_stats(const struct database *self);
 
-/* ---- database_check.c, for database.c -------------------------------------------------------- */
+/* ---- database_check.c ----------------------------------------------------------------------- */
+
+/* The name of the file itself when `file` is a link to it. */
+enum tri_status database_resolve(const char *file, char path[PATH_MAX], struct tri_error *error);
 
 /* What the file system alone can tell about `file`, before SQLite may touch it: TRI_OK, or why it
  * cannot be a store. */

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,6 +43,25 @@ static enum tri_status check_directory(const char *file, struct tri_error *error
         return tri_fail(error, TRI_STORE,
                         "store %s: cannot write in directory %s (%s): change its owner or mode",
                         file, directory, strerror(errno));
+    return TRI_OK;
+}
+
+/* Without it there would never be room. It is made when it is absent. */
+static enum tri_status check_reserve(const char *file, struct tri_error *error)
+{
+    char reserve[PATH_MAX];
+    struct stat info;
+
+    snprintf(reserve, sizeof(reserve), "%s-reserve", file);
+    if (lstat(reserve, &info) != 0)
+        return TRI_OK;
+    if (!S_ISREG(info.st_mode))
+        return tri_fail(error, TRI_STORE,
+                        "store %s: its reserve %s is not a regular file: remove it", file, reserve);
+    if (!can(reserve, R_OK | W_OK))
+        return tri_fail(error, TRI_STORE,
+                        "store %s: its reserve %s cannot be written (%s): change its owner or mode",
+                        file, reserve, strerror(errno));
     return TRI_OK;
 }
 
@@ -101,6 +120,23 @@ static enum tri_status check_header(const char *file, struct tri_error *error)
     return TRI_OK;
 }
 
+/* The log stands beside the file that SQLite opens, and so must all else. */
+enum tri_status database_resolve(const char *file, char path[PATH_MAX], struct tri_error *error)
+{
+    struct stat info;
+
+    if (lstat(file, &info) == 0 && S_ISLNK(info.st_mode)) {
+        if (realpath(file, path) == NULL)
+            return tri_fail(error, TRI_STORE,
+                            "store %s is a link that leads nowhere (%s): name the file itself",
+                            file, strerror(errno));
+        return TRI_OK;
+    }
+    if (snprintf(path, PATH_MAX, "%s", file) >= PATH_MAX)
+        return tri_fail(error, TRI_STORE, "store \"%.64s\": not the name of a file", file);
+    return TRI_OK;
+}
+
 enum tri_status database_check_file(const char *file, struct tri_error *error)
 {
     struct stat info;
@@ -109,6 +145,8 @@ enum tri_status database_check_file(const char *file, struct tri_error *error)
     if (strlen(file) + sizeof("-reserve") > PATH_MAX || file[0] == '\0')
         return tri_fail(error, TRI_STORE, "store \"%.64s\": not the name of a file", file);
     status = check_directory(file, error);
+    if (status == TRI_OK)
+        status = check_reserve(file, error);
     if (status != TRI_OK)
         return status;
     if (stat(file, &info) != 0)

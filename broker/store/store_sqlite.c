@@ -238,16 +238,15 @@ void store_sqlite_options_init(struct store_sqlite_options *self)
     };
 }
 
-enum tri_status store_sqlite_open(const struct store_sqlite_options *options,
-                                  struct store **store,
-                                  struct tri_error *error)
+static enum tri_status open_it(const struct store_sqlite_options *options,
+                               struct store **store,
+                               struct tri_error *error)
 {
     struct database *database;
     struct sqlite *self;
     uint64_t pages = pages_bytes(options->cache_bytes);
     enum tri_status status = database_open(options->file, options->vfs, pages, &database, error);
 
-    *store = NULL;
     if (status != TRI_OK)
         return status;
     self = tri_alloc(1, sizeof(*self));
@@ -260,4 +259,20 @@ enum tri_status store_sqlite_open(const struct store_sqlite_options *options,
     else
         self->news = self->clerk.news;
     return status;
+}
+
+enum tri_status store_sqlite_open(const struct store_sqlite_options *options,
+                                  struct store **store,
+                                  struct tri_error *error)
+{
+    struct store_sqlite_options resolved = *options;
+    char file[PATH_MAX];
+    enum tri_status status = TRI_OK;
+
+    *store = NULL;
+    if (options->vfs == NULL) {
+        status = database_resolve(options->file, file, error);
+        resolved.file = file;
+    }
+    return status == TRI_OK ? open_it(&resolved, store, error) : status;
 }

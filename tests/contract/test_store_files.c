@@ -394,6 +394,51 @@ START_TEST(a_directory_that_cannot_be_written_is_refused)
 }
 END_TEST
 
+START_TEST(a_reserve_that_cannot_be_written_is_refused)
+{
+    make_store();
+    write_file(beside("-reserve"), "", 0);
+    ck_assert_int_eq(chmod(beside("-reserve"), 0400), 0);
+    expect_refused("its reserve", "change its owner or mode");
+    ck_assert_int_eq(unlink(beside("-reserve")), 0);
+    ck_assert_int_eq(mkdir(beside("-reserve"), 0700), 0);
+    expect_refused("its reserve", "remove it");
+}
+END_TEST
+
+/* From now on the store is called by a link to it. */
+static void call_it_link(void)
+{
+    char link[sizeof(file)];
+
+    snprintf(link, sizeof(link), "%s/link", directory);
+    ck_assert_int_eq(symlink(file, link), 0);
+    memcpy(file, link, sizeof(file));
+}
+
+START_TEST(what_stands_beside_a_store_stands_where_a_link_to_it_leads)
+{
+    struct tri_error error = { 0 };
+    struct store *store;
+    char reserve[sizeof(file) + 16];
+
+    snprintf(reserve, sizeof(reserve), "%s-reserve", file);
+    make_store();
+    call_it_link();
+    ck_assert_msg(open_store(&store, &error) == TRI_OK, "%s", error.text);
+    ck_assert_int_eq(size_of(reserve), 1 << 16);
+    ck_assert_int_eq(access(beside("-reserve"), F_OK), -1);
+    store->operations->close(&store);
+}
+END_TEST
+
+START_TEST(a_link_that_leads_nowhere_is_refused)
+{
+    call_it_link();
+    expect_refused("is a link that leads nowhere", "name the file itself");
+}
+END_TEST
+
 /* Another broker, which lives until `to_end` is closed. */
 static pid_t hold_store(int *to_end)
 {
@@ -441,6 +486,7 @@ START_TEST(a_store_that_another_broker_uses_is_refused_until_that_ends)
 
     make_store();
     child = hold_store(&to_end);
+    give_to_nobody(beside("-reserve"));
     expect_refused("is in use", "stop the other broker");
     expect_refused("is in use", "stop the other broker");
     close(to_end);
@@ -468,6 +514,9 @@ int main(void)
     tcase_add_test(tcase, a_log_without_its_file_is_refused);
     tcase_add_test(tcase, a_store_that_cannot_be_written_is_refused);
     tcase_add_test(tcase, a_directory_that_cannot_be_written_is_refused);
+    tcase_add_test(tcase, a_reserve_that_cannot_be_written_is_refused);
+    tcase_add_test(tcase, what_stands_beside_a_store_stands_where_a_link_to_it_leads);
+    tcase_add_test(tcase, a_link_that_leads_nowhere_is_refused);
     tcase_add_test(tcase, a_store_that_another_broker_uses_is_refused_until_that_ends);
     return unit_run("store_files", tcase);
 }
