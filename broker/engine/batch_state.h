@@ -123,7 +123,7 @@ struct batch {
     struct tri_dlist_head reserve_rows;
     struct tri_dlist_head attachments;
     uint64_t reserved_bytes;       /* of its leases */
-    bool reserve_leased;           /* a lease is on the reserve of the oldest undone task */
+    struct lease *reserve_lease;   /* which has the reserve of the oldest undone task, or NULL */
     struct tri_dlist_head wanting; /* leases that asked for CREDIT */
     uint64_t result_bytes;         /* of all results so far, and of how many tasks */
     uint64_t result_tasks;

@@ -96,7 +96,7 @@ struct sums {
     uint64_t stalled;
     uint64_t reserved;
     uint64_t revoking;
-    bool on_reserve;
+    bool has_reserve;
 };
 
 static void check_lease(const struct engine *engine,
@@ -127,7 +127,7 @@ static void check_lease(const struct engine *engine,
     sums->stalled += lease->stalled;
     sums->reserved += lease->reserved_bytes;
     sums->revoking += lease->revoking;
-    sums->on_reserve = sums->on_reserve || lease->on_reserve;
+    sums->has_reserve = sums->has_reserve || batch->reserve_lease == lease;
 }
 
 static void check_berth(const struct engine *engine,
@@ -149,7 +149,7 @@ static void check_berth(const struct engine *engine,
     of_batch->leases += sums.leases;
     of_batch->leased += sums.leased;
     of_batch->reserved += sums.reserved;
-    of_batch->on_reserve = of_batch->on_reserve || sums.on_reserve;
+    of_batch->has_reserve = of_batch->has_reserve || sums.has_reserve;
 }
 
 static void check_berths(const struct engine *engine, const struct batch *batch)
@@ -169,7 +169,7 @@ static void check_berths(const struct engine *engine, const struct batch *batch)
         refusals += berth->state == BERTH_REFUSED;
     }
     tri_assert(sums.reserved == batch->reserved_bytes);
-    tri_assert(sums.on_reserve == batch->reserve_leased);
+    tri_assert(sums.has_reserve == (batch->reserve_lease != NULL));
     tri_assert(oars == batch->oars && asked == batch->asked_oars && refusals == batch->refusals);
     tri_heap_check(&batch->victims);
 }

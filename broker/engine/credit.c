@@ -241,9 +241,14 @@ uint64_t credit_need(const struct engine *engine, const struct batch *batch, uin
 
 bool credit_reserve_is_free(struct batch *batch)
 {
-    if (batch->reserve_leased || post_owner(batch) == NULL)
+    uint64_t oldest = batch_oldest(batch);
+    const struct lease *lease = batch->reserve_lease;
+
+    if (post_owner(batch) == NULL)
         return false;
-    return !row_reserve_blocks(batch, batch_oldest(batch));
+    if (lease != NULL && tri_rangeset_contains(&lease->undone, oldest))
+        return false;
+    return !row_reserve_blocks(batch, oldest);
 }
 
 void credit_reserve(struct engine *engine, struct lease *lease, uint64_t bytes)
@@ -300,6 +305,15 @@ static bool has_to_wait(const struct lease *lease)
            && lease->berth->worker->suspects != 0;
 }
 
+static void give_reserve(struct engine *engine, struct lease *lease)
+{
+    lease->reserve_followed = true;
+    lease->reserve_given_at = engine->now;
+    lease->reserve_bytes += lease->wanted_bytes;
+    lease->batch->reserve_lease = lease;
+    grant(engine, lease);
+}
+
 /* The lease with the oldest undone task gets its wish even without room. The reserve is with the
  * lease until its next row, and then with that row. */
 static void serve_oldest(struct engine *engine, struct batch *batch)
@@ -314,12 +328,22 @@ static void serve_oldest(struct engine *engine, struct batch *batch)
             continue;
         if (has_to_wait(lease))
             return;
-        lease->on_reserve = lease->reserve_followed = true;
-        lease->reserve_bytes = lease->wanted_bytes;
-        batch->reserve_leased = true;
-        grant(engine, lease);
+        give_reserve(engine, lease);
         return;
     }
+}
+
+/* Who has the reserve may need more than it had asked for. What was asked before the last CREDIT
+ * had arrived must not count again; nothing tells it from what was asked later, but that it is
+ * repeated a heartbeat later. */
+static void serve_reserve(struct engine *engine, struct batch *batch)
+{
+    struct lease *lease = batch->reserve_lease;
+
+    if (lease != NULL && lease->wanted_bytes != 0 && !has_to_wait(lease)
+        && tri_rangeset_contains(&lease->undone, batch_oldest(batch))
+        && engine->now - lease->reserve_given_at >= engine->options.limits.heartbeat_ms)
+        give_reserve(engine, lease);
 }
 
 void credit_serve(struct engine *engine, struct batch *batch)
@@ -335,17 +359,21 @@ void credit_serve(struct engine *engine, struct batch *batch)
         credit_reserve(engine, lease, lease->wanted_bytes);
         grant(engine, lease);
     }
-    if (!tri_dlist_is_empty(&batch->wanting) && credit_reserve_is_free(batch))
-        serve_oldest(engine, batch);
+    if (!tri_dlist_is_empty(&batch->wanting)) {
+        if (credit_reserve_is_free(batch))
+            serve_oldest(engine, batch);
+        else
+            serve_reserve(engine, batch);
+    }
     if (!tri_dlist_is_empty(&batch->wanting) && memory_is_short(engine, batch))
         credit_starve(engine, batch);
 }
 
 void credit_doubt(struct lease *lease)
 {
-    if (!lease->on_reserve || !lease->reserve_followed)
+    if (lease->batch->reserve_lease != lease || !lease->reserve_followed)
         return;
-    lease->on_reserve = lease->reserve_followed = false;
+    lease->reserve_followed = false;
     lease->reserve_bytes = 0;
-    lease->batch->reserve_leased = false;
+    lease->batch->reserve_lease = NULL;
 }

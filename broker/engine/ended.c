@@ -171,12 +171,10 @@ static void carry_out(struct engine *engine,
                       const struct verdict *verdict)
 {
     struct batch *batch = lease->batch;
-    bool on_reserve = lease->on_reserve && !tri_rangeset_is_empty(&verdict->dead);
+    bool on_reserve = batch->reserve_lease == lease && !tri_rangeset_is_empty(&verdict->dead);
 
-    if (on_reserve) {
-        lease->on_reserve = false;
-        batch->reserve_leased = false;
-    }
+    if (on_reserve)
+        batch->reserve_lease = NULL;
     report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
                    verdict->model);
     report_measure(session, batch, verdict->timed_count, verdict->timed_ns);

@@ -99,13 +99,12 @@ struct lease *lease_new(struct engine *engine,
     self->count = tasks.count;
     self->generation = batch->generation;
     self->result_bytes = result_bytes;
-    self->on_reserve = on_reserve;
     tri_rangeset_add(&self->undone, tasks.first, tasks.count);
     batch_take(batch, pool, tasks.first, tasks.count);
     link_lease(engine, self);
     if (on_reserve) {
         self->reserve_bytes = result_bytes;
-        batch->reserve_leased = true;
+        batch->reserve_lease = self;
     } else {
         credit_reserve(engine, self, result_bytes);
     }
@@ -273,8 +272,8 @@ void lease_free(struct engine *engine, struct lease *self)
     credit_release(engine, self, self->reserved_bytes);
     credit_want(engine, self, 0);
     lease_unrevoke(engine, self);
-    if (self->on_reserve)
-        batch->reserve_leased = false;
+    if (batch->reserve_lease == self)
+        batch->reserve_lease = NULL;
     berth->leased -= undone;
     batch->leased -= undone;
     berth->worker->leases--;

@@ -85,10 +85,10 @@ struct lease {
     uint64_t revoking;             /* tasks asked back, not answered; part of berth->revoking */
     struct berth *thief;           /* for whom */
     bool unstealable;              /* less came back than was asked for, and nothing has changed */
-    bool on_reserve;               /* it has the batch's reserve */
-    bool reserve_followed;         /* ... by a CREDIT after its LEASE */
-    uint64_t reserve_bytes; /* given beyond the room: rows of so many bytes are the reserve's */
-    bool on_trial;          /* a suspect that has something to run: counted in worker->suspects */
+    uint64_t reserve_bytes;    /* given beyond the room: rows of so many bytes are the reserve's */
+    bool reserve_followed;     /* ... by a CREDIT after its LEASE */
+    tri_time reserve_given_at; /* ... the last of them then */
+    bool on_trial; /* a suspect that has something to run: counted in worker->suspects */
     bool loading;
     bool named;    /* by the message at hand */
     bool received; /* was named once: it did not get lost on the way */

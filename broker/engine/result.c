@@ -196,10 +196,8 @@ static bool take_reserve(const struct report *report, uint64_t bytes)
     if (lease == NULL || lease->reserve_bytes == 0)
         return false;
     lease->reserve_bytes -= bytes < lease->reserve_bytes ? bytes : lease->reserve_bytes;
-    if (lease->on_reserve) {
-        lease->on_reserve = false;
-        report->batch->reserve_leased = false;
-    }
+    if (report->batch->reserve_lease == lease)
+        report->batch->reserve_lease = NULL;
     return true;
 }
 

@@ -127,6 +127,38 @@ START_TEST(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window)
 }
 END_TEST
 
+START_TEST(the_lease_of_the_oldest_task_gets_more_room_when_that_was_not_enough)
+{
+    client_and_worker(&s, 2);
+    submit(2, ROW + TASK * 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_wants(&s, "w1", "b1", 0, 5000);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
+    worker_wants(&s, "w1", "b1", 0, 300); /* it may not have had the CREDIT yet */
+    expect_nothing_else(&s);
+    time_passes_ms(&s, 1000);
+    ignore(&s, "c1");
+    worker_wants(&s, "w1", "b1", 0, 300);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=300");
+}
+END_TEST
+
+START_TEST(the_reserve_goes_with_the_oldest_task_to_another_lease)
+{
+    client_and_worker(&s, 2);
+    submit(2, ROW + TASK * 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_wants(&s, "w1", "b1", 0, 5000);
+    expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
+    worker_mans(&s, "w1", "b1", 0); /* it leaves */
+    worker_releases(&s, "w1", "b1", 0, 1);
+    ignore(&s, "w1");
+    expect_nothing_else(&s);
+    worker_joins(&s, "w2", 1);
+    expect(&s, "w2", "LEASE b1 0+1");
+}
+END_TEST
+
 START_TEST(room_that_got_lost_with_its_connection_is_given_again)
 {
     client_and_worker(&s, 2);
@@ -385,6 +417,8 @@ int main(void)
     STORY(a_worker_that_needs_more_room_gets_it_when_there_is_any);
     STORY(a_worker_that_needs_more_room_waits_for_acknowledgements);
     STORY(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window);
+    STORY(the_lease_of_the_oldest_task_gets_more_room_when_that_was_not_enough);
+    STORY(the_reserve_goes_with_the_oldest_task_to_another_lease);
     STORY(room_that_got_lost_with_its_connection_is_given_again);
     STORY(a_lease_that_waits_for_room_leaves_its_oars_to_others);
     STORY(the_reservation_follows_the_mean_of_the_results);
