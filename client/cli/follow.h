@@ -16,6 +16,7 @@ struct follow {
     struct tri_batch *batch;
     struct source *source;   /* NULL: nothing more to feed */
     struct output *output;   /* NULL: results are not shown */
+    struct summary_file summary;
     struct resume *resume;   /* or NULL */
     bool feed_only;          /* submit: end when sealed */
     struct private *private; /* of a private run, or NULL */

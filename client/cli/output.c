@@ -2,7 +2,6 @@
 
 #include "client/cli/result_json.h"
 #include "client/cli/signals.h"
-#include "client/cli/summary.h"
 #include "common/json.h"
 #include "common/types.h"
 #include "common/value.h"
@@ -240,7 +239,7 @@ static void text_reduced(struct output *self, const char *reduced)
 }
 
 enum tri_status output_end(struct output *self,
-                           const struct cli *cli,
+                           struct summary_file *file,
                            struct tri_batch *batch,
                            const char *reduced)
 {
@@ -264,7 +263,7 @@ enum tri_status output_end(struct output *self,
     status = output_flush(self);
     if (self->form != CLI_QUIET)
         summary_print(batch, stderr);
-    if (cli->summary != NULL && !summary_write(cli->summary, &summary) && status == TRI_OK)
+    if (!summary_write(file, &summary) && status == TRI_OK)
         status = TRI_SYSTEM;
     tri_buffer_deinit(&summary);
     return status;

@@ -8,6 +8,7 @@
 #define OUTPUT_H
 
 #include "client/cli/cli.h"
+#include "client/cli/summary.h"
 #include "common/buffer.h"
 
 #include <stdio.h>
@@ -37,9 +38,9 @@ enum tri_status output_result(struct output *self, const struct tri_task_result 
 enum tri_status output_flush(struct output *self);
 
 /* After the last result: the reduced value (JSON, or NULL), what closes the form, the summary on
- * stderr and in --summary. */
+ * stderr and in its file. */
 enum tri_status output_end(struct output *self,
-                           const struct cli *cli,
+                           struct summary_file *file,
                            struct tri_batch *batch,
                            const char *reduced);
 

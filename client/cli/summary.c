@@ -88,17 +88,37 @@ void summary_print(struct tri_batch *batch, FILE *out)
     fprintf(out, ")%s%s\n", summary.reason[0] != '\0' ? ": " : "", summary.reason);
 }
 
-bool summary_write(const char *path, const struct tri_buffer *summary)
+static bool cannot_write(const struct summary_file *self)
 {
-    FILE *file = fopen(path, "we");
-    bool ok = file != NULL && fwrite(summary->data, 1, summary->size, file) == summary->size
-              && fputc('\n', file) != EOF;
+    cli_error("cannot write --summary %s: %s", self->path, strerror(errno));
+    return false;
+}
 
-    if (file != NULL && fclose(file) != 0)
+bool summary_open(struct summary_file *self, const char *path)
+{
+    *self = (struct summary_file){ .path = path, .file = path != NULL ? fopen(path, "we") : NULL };
+    return path == NULL || self->file != NULL || cannot_write(self);
+}
+
+void summary_close(struct summary_file *self)
+{
+    if (self->file != NULL)
+        fclose(self->file);
+    self->file = NULL;
+}
+
+bool summary_write(struct summary_file *self, const struct tri_buffer *summary)
+{
+    FILE *file = self->file;
+    bool ok;
+
+    if (file == NULL)
+        return true;
+    self->file = NULL;
+    ok = fwrite(summary->data, 1, summary->size, file) == summary->size && fputc('\n', file) != EOF;
+    if (fclose(file) != 0)
         ok = false;
-    if (!ok)
-        cli_error("cannot write --summary %s: %s", path, strerror(errno));
-    return ok;
+    return ok || cannot_write(self);
 }
 
 int summary_exit(struct tri_batch *batch)

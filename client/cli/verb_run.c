@@ -22,58 +22,66 @@ static int finish(struct follow *follow)
         cli_error("--reduce %s: %s", follow->cli->reduce, error.text);
         status = CLI_TASKS_FAILED;
     }
-    written = output_end(follow->output, follow->cli, follow->batch, reduced);
+    written = output_end(follow->output, &follow->summary, follow->batch, reduced);
     return written == TRI_OK ? status : output_exit(written);
 }
 
 static int follow_batch(struct follow *follow, const struct tri_batch_options *job)
 {
-    struct output output;
+    struct output *output = follow->output;
     int status;
 
-    if (!output_open(&output, follow->cli, job->argv != NULL)) {
-        tri_client_cancel(follow->client, tri_batch_number(follow->batch), NULL, 0, NULL, NULL);
-        return CLI_USAGE;
-    }
-    output.number = tri_batch_number(follow->batch);
-    follow->output = &output;
+    output->number = tri_batch_number(follow->batch);
     if (tri_batch_is_waiting_for_workers(follow->batch))
         cli_error("batch %llu is queued: no worker that offers %s%s is connected now",
-                  (unsigned long long)output.number, job->handler,
+                  (unsigned long long)output->number, job->handler,
                   job->labels != NULL ? " and has the label" : "");
-    if (follow->cli->resume != NULL) {
-        follow->resume = resume_open(follow->cli->resume, &output);
-        if (follow->resume == NULL) {
-            tri_client_cancel(follow->client, output.number, NULL, 0, NULL, NULL);
-            follow->output = NULL;
-            output_close(&output);
-            return CLI_USAGE;
-        }
-        if (resume_count(follow->resume) > 0)
-            cli_error("%s: %llu result%s of an earlier run", follow->cli->resume,
-                      (unsigned long long)resume_count(follow->resume),
-                      tri_plural(resume_count(follow->resume)));
-    }
     status = follow_run(follow);
-    resume_close(&follow->resume);
     if (status == CLI_OK)
         status = finish(follow);
     else if (status != CLI_STDOUT_CLOSED)
-        output_flush(&output);
-    follow->output = NULL;
-    if (!output_close(&output) && status == CLI_OK)
-        status = CLI_INTERNAL;
+        output_flush(output);
     return status;
 }
 
+/* What an earlier run has kept is shown again. */
+static bool open_resume(struct follow *follow)
+{
+    uint64_t count;
+
+    if (follow->cli->resume == NULL)
+        return true;
+    follow->resume = resume_open(follow->cli->resume, follow->output);
+    if (follow->resume == NULL)
+        return false;
+    count = resume_count(follow->resume);
+    if (count > 0)
+        cli_error("%s: %llu result%s of an earlier run", follow->cli->resume,
+                  (unsigned long long)count, tri_plural(count));
+    return true;
+}
+
+/* A file that cannot be written is found before anything is submitted. */
 static int run_on(struct follow *follow, const struct tri_batch_options *job)
 {
+    struct output output;
     struct tri_error error;
-    int status;
+    int status = CLI_USAGE;
 
-    if (tri_batch_submit(follow->client, job, &follow->batch, &error) != TRI_OK)
-        return cli_fail(&error);
-    status = follow_batch(follow, job);
+    if (!output_open(&output, follow->cli, job->argv != NULL))
+        return CLI_USAGE;
+    follow->output = &output;
+    if (summary_open(&follow->summary, follow->cli->summary) && open_resume(follow)) {
+        if (tri_batch_submit(follow->client, job, &follow->batch, &error) == TRI_OK)
+            status = follow_batch(follow, job);
+        else
+            status = cli_fail(&error);
+    }
+    resume_close(&follow->resume);
+    summary_close(&follow->summary);
+    follow->output = NULL;
+    if (!output_close(&output) && status == CLI_OK)
+        status = CLI_INTERNAL;
     tri_batch_close(&follow->batch);
     return status;
 }

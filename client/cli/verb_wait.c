@@ -37,7 +37,7 @@ static bool is_of(struct tri_client *client, uint64_t number, bool *command, boo
 }
 
 /* wait: the summary where it was asked for. */
-static enum tri_status report(const struct follow *follow, const char *reduced)
+static enum tri_status report(struct follow *follow, const char *reduced)
 {
     const struct cli *cli = follow->cli;
     struct tri_buffer summary;
@@ -49,7 +49,7 @@ static enum tri_status report(const struct follow *follow, const char *reduced)
         summary_print(follow->batch, stderr);
     else if (cli->output != CLI_QUIET)
         printf("%.*s\n", (int)summary.size, (const char *)summary.data);
-    if (cli->summary != NULL && !summary_write(cli->summary, &summary))
+    if (!summary_write(&follow->summary, &summary))
         status = TRI_SYSTEM;
     tri_buffer_deinit(&summary);
     return status;
@@ -82,8 +82,9 @@ static int finish(struct follow *follow, bool reduced)
     }
     if (follow->output != NULL && !reduced)
         tell_taken(follow);
-    written = follow->output != NULL ? output_end(follow->output, follow->cli, follow->batch, value)
-                                     : report(follow, value);
+    written = follow->output != NULL
+                  ? output_end(follow->output, &follow->summary, follow->batch, value)
+                  : report(follow, value);
     return written == TRI_OK ? status : output_exit(written);
 }
 
@@ -101,7 +102,9 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
                          &error)
         != TRI_OK)
         return cli_fail(&error);
-    if (show && !output_open(&output, follow->cli, command)) {
+    if (!summary_open(&follow->summary, follow->cli->summary)
+        || (show && !output_open(&output, follow->cli, command))) {
+        summary_close(&follow->summary);
         tri_batch_close(&follow->batch);
         return CLI_USAGE;
     }
@@ -112,6 +115,7 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
         status = finish(follow, reduced);
     if (show && !output_close(&output) && status == CLI_OK)
         status = CLI_INTERNAL;
+    summary_close(&follow->summary);
     tri_batch_close(&follow->batch);
     return status;
 }

@@ -114,13 +114,6 @@ class BadInput(Case):
         self.refused(2, "stdin: line 2: an argument of 16777221 bytes", "run", "--fn", "echo",
                      "-o", "quiet", stdin=b"1\n" + line)
 
-    def test_a_job_log_that_cannot_be_written_leaves_no_batch_open(self):
-        cluster = self.cluster("ipc")
-        cluster.worker()
-        self.assertRan(cluster.run("run", "--fn", "echo", "--joblog", "/nonexistent/log", ":::",
-                                   "1"), 2)
-        self.assertRan(cluster.run("wait", "1"), 3)
-
     def test_a_folder_is_no_source(self):
         self.refused(2, "cannot read /: Is a directory", "run", "--fn", "echo", "--each-line", "/")
 

@@ -1,6 +1,7 @@
 """The CLI's own files and streams when they are full, closed, slow, or not what they should be."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -37,6 +38,34 @@ class Streams(Case):
         self.assertRan(done, 70)
         self.assertEqual(done.stdout, b"1\n2\n3\n")
         self.assertIn(b"cannot write --joblog /dev/full: No space left on device", done.stderr)
+
+    def test_a_file_that_cannot_be_written_is_found_before_anything_is_submitted(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        for broker in ([], ["--broker", cluster.endpoint]):
+            for option in ("--summary", "--joblog", "--resume"):
+                with self.subTest(broker=broker, option=option):
+                    done = run("run", *broker, "--fn", "echo", option, "/nonexistent/f", ":::", "1")
+                    self.assertRan(done, 2)
+                    self.assertRegex(done.stderr, b"^trireme: cannot (open|write) %s /nonexistent/f: "
+                                     b"No such file or directory\n$" % option.encode())
+        self.assertEqual(json.loads(cluster.run("list", "-o", "json").stdout)["batches"], [])
+
+    def test_it_is_found_before_anything_is_waited_for(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        self.assertRan(cluster.run("submit", "--fn", "sleep", ":::", "1000"))
+        for verb, option in (("wait", "--summary"), ("results", "--summary"),
+                             ("results", "--joblog")):
+            with self.subTest(verb=verb, option=option):
+                done = cluster.run(verb, option, "/nonexistent/f", "1")
+                self.assertRan(done, 2)
+                self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+
+    def test_a_full_summary_is_an_error_and_said(self):
+        done = run("run", "--fn", "echo", "--range", "1-3", "--summary", "/dev/full")
+        self.assertRan(done, 70)
+        self.assertIn(b"cannot write --summary /dev/full: No space left on device", done.stderr)
 
     def test_a_closed_stdout_gets_nobody_elses_descriptor(self):
         with tempfile.TemporaryDirectory() as directory:
