@@ -34,6 +34,7 @@ static enum tri_status make_room(struct tri_follow *follow, size_t size, struct 
         return tri_fail(error, TRI_BUSY,
                         "no room for more arguments now: take results, or wait for room");
     }
+    self->refused_bytes = 0;
     return TRI_OK;
 }
 

@@ -158,6 +158,7 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
     if (tri_error_is_temporary(message->status)
         && (self->accepted || now - self->busy_since < self->session->give_up_ms)) {
         self->asked = false;
+        tri_patience_refuse(self, now, message->text);
         self->not_before = now + (message->retry_after_ms != 0 ? message->retry_after_ms : BUSY_MS);
         return;
     }
@@ -254,6 +255,7 @@ void tri_follow_tick(struct tri_follow *self, tri_time now)
         self->hold = false;
     if (tri_rows_are_jammed(self) && now >= self->heard_at + JAM_MS)
         make_room(self);
+    tri_patience_tick(self, now);
 }
 
 tri_time tri_follow_deadline(const struct tri_follow *self)

@@ -59,6 +59,13 @@ bool tri_rows_are_jammed(const struct tri_follow *self);
 enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
 bool tri_error_is_temporary(uint64_t status);
 
+/* patience.c: notices of batches that wait for room at the broker. */
+void tri_patience_tick(struct tri_follow *self, tri_time now);
+/* The broker has said itself that there is none. */
+void tri_patience_hear(struct tri_session *session, tri_time now);
+/* A new batch is not accepted for now; `text` is why. */
+void tri_patience_refuse(struct tri_follow *self, tri_time now, struct tri_bytes text);
+
 /* append.c */
 #define TRI_CHUNK_OFFSET_BYTES 4
 #define TRI_CHUNK_HEAD_BYTES 20 /* of a chunk at most, with its first offset */

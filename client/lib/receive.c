@@ -41,6 +41,8 @@ static void on_session_error(struct tri_session *self,
     }
     if (self->link == TRI_LINK_UP)
         tri_session_notice(self, "the broker says: %s", text);
+    if (self->link == TRI_LINK_UP && message->status == TRI_NO_SPACE)
+        tri_patience_hear(self, now);
     if (self->link != TRI_LINK_GREETING)
         return;
     memcpy(self->last_word, text, sizeof(text));

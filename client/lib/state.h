@@ -151,6 +151,16 @@ static inline bool tri_row_has_runs(const struct tri_row *row)
     return row->success || row->runs != NULL;
 }
 
+/* What a batch has been told of its waiting for the broker. */
+struct tri_patience {
+    tri_time since;  /* it has waited, or not */
+    uint64_t credit; /* what there was then */
+    uint64_t durable;
+    bool told; /* that it waits, and not yet that it goes on */
+    bool was_told;
+    bool wants_credit; /* only more of it shows that there is room again */
+};
+
 enum tri_follow_state {
     FOLLOW_SUBMITTING,
     FOLLOW_ATTACHING,
@@ -179,6 +189,7 @@ struct tri_follow {
     struct tri_error failure;
 
     struct tri_append append;
+    struct tri_patience patience;
 
     struct tri_dlist_head rows;
     struct tri_heap turns;

@@ -187,10 +187,10 @@ class Cluster:
         self.workers = []
         self.clients = []
 
-    def worker(self, *args, name=None, env=None):
+    def worker(self, *args, name=None, **kw):
         name = name or f"w{len(self.workers) + 1}"
         worker = Daemon("trireme-worker", "--broker", self.endpoint, "--name", name,
-                        "--allow-commands", "--log-level", "warn", *args, env=env)
+                        "--allow-commands", "--log-level", "warn", *args, **kw)
         worker.worker_name = name
         self.workers.append(worker)
         wait_until(lambda: any(w["name"] == name and w["state"] == "up"
@@ -238,6 +238,19 @@ class Reader(threading.Thread):
     def run(self):
         for line in self.stream:
             self.lines.append((time.monotonic(), line))
+
+
+class Writer(threading.Thread):
+    """Writes to a stream whose reader may take its time, and closes it."""
+
+    def __init__(self, stream, data):
+        super().__init__(daemon=True)
+        self.stream, self.data = stream, data
+        self.start()
+
+    def run(self):
+        with self.stream:
+            self.stream.write(self.data)
 
 
 class Case(unittest.TestCase):

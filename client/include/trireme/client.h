@@ -46,7 +46,8 @@ struct tri_client_options {
     const char *name;       /* shown by the broker; NULL: host:pid */
     int connect_timeout_ms; /* 5000: TRI_UNREACHABLE after that */
     bool insecure;          /* permit endpoints beyond loopback without keys */
-    /* Hears "the broker is lost ..."; NULL: nobody. It must not call the library. */
+    /* Hears "the broker is lost ...", "batch 7 waits ...", and when that is over; NULL: nobody. It
+     * must not call the library. */
     void (*on_notice)(void *context, const char *text);
     void *context;
 };
