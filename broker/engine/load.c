@@ -100,8 +100,12 @@ static void fail_lease(struct engine *engine, struct lease *lease)
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
+/* `skip`: it cannot be read. That is no loss to who did not wait for it any more: its owner may
+ * have acknowledged it meanwhile. */
 static void pump_waiting(struct engine *engine, struct batch *batch, uint64_t row, bool skip)
 {
+    bool is_lost = skip && row_find(batch, row) != NULL;
+
     tri_dlist_foreach(&batch->attachments, node)
     {
         struct post *post = tri_container_of(node, struct post, of_batch);
@@ -110,8 +114,8 @@ static void pump_waiting(struct engine *engine, struct batch *batch, uint64_t ro
             continue;
         post->loading = false;
         post->next += skip;
-        if (skip)
-            out_error(engine, post->session, 0, TRI_STORE,
+        if (is_lost)
+            out_error(engine, post->session, post->request, TRI_STORE,
                       "row %llu of batch %llu cannot be read from the store",
                       (unsigned long long)row, (unsigned long long)batch->number);
         post_pump(engine, post);

@@ -1,7 +1,9 @@
 #include "client/cli/follow.h"
 
 #include "client/cli/signals.h"
+#include "client/cli/summary.h"
 #include "common/clock.h"
+#include "common/proto/message.h"
 #include "common/types.h"
 
 #include <poll.h>
@@ -32,12 +34,18 @@ static enum tri_status add(struct follow *self, struct tri_error *error)
     return tri_batch_add(self->batch, &self->pending, error);
 }
 
-/* The batch was halted or cancelled: it takes no more, what it has still comes. */
-static int stop_feeding(struct follow *self)
+/* The batch takes no more, what it has still comes: it was halted or cancelled, or sealed because
+ * this client was away for too long. */
+static int stop_feeding(struct follow *self, const struct tri_error *why)
 {
     source_close(&self->source);
     self->starved = false;
-    return self->feed_only ? CLI_HALTED : GO_ON;
+    self->cut = *why;
+    if (!self->feed_only)
+        return GO_ON;
+    cli_error("batch %llu has not taken all of the input: %s",
+              (unsigned long long)tri_batch_number(self->batch), why->text);
+    return CLI_HALTED;
 }
 
 /* The source has ended: everything must be on its way before the seal, which waits. */
@@ -54,7 +62,7 @@ static int seal(struct follow *self, bool *busy)
     if (status == TRI_BUSY)
         return GO_ON;
     if (status == TRI_CLOSED)
-        return stop_feeding(self);
+        return stop_feeding(self, &error);
     if (status != TRI_OK)
         return fail(self, &error);
     source_close(&self->source);
@@ -81,7 +89,7 @@ static int feed(struct follow *self, bool *busy)
             self->starved = true;
             status = tri_batch_flush(self->batch, &error);
             if (status == TRI_CLOSED)
-                return stop_feeding(self);
+                return stop_feeding(self, &error);
             return status == TRI_OK || status == TRI_BUSY ? GO_ON : fail(self, &error);
         }
         if (status != TRI_OK) {
@@ -95,7 +103,7 @@ static int feed(struct follow *self, bool *busy)
             return GO_ON;
         }
         if (status == TRI_CLOSED)
-            return stop_feeding(self);
+            return stop_feeding(self, &error);
         if (status != TRI_OK) {
             struct tri_error why = error;
 
@@ -107,6 +115,14 @@ static int feed(struct follow *self, bool *busy)
         self->has_pending = false;
     }
     return GO_ON;
+}
+
+static bool has_ended(const struct follow *self)
+{
+    struct tri_batch_summary summary;
+
+    tri_batch_summary(self->batch, &summary);
+    return summary.state >= TRI_BATCH_DONE;
 }
 
 /* Print the results that are there. */
@@ -122,6 +138,10 @@ static int drain(struct follow *self, size_t *count)
             return GO_ON;
         if (status == TRI_CLOSED)
             return CLI_OK;
+        if (status == TRI_STORE && has_ended(self)) {
+            self->lost = error;
+            return CLI_OK;
+        }
         if (status != TRI_OK)
             return fail(self, &error);
         if (self->output == NULL)
@@ -217,4 +237,28 @@ int follow_run(struct follow *self)
             return status;
         }
     }
+}
+
+/* A batch that has ended while its source has not was sealed by others. */
+static const char *why_cut(const struct follow *self)
+{
+    if (self->cut.status != TRI_OK)
+        return self->cut.text;
+    return self->source != NULL ? "it was sealed while this client was away" : NULL;
+}
+
+int follow_exit(const struct follow *self)
+{
+    int status = summary_exit(self->batch);
+    unsigned long long number = (unsigned long long)tri_batch_number(self->batch);
+    const char *cut = why_cut(self);
+
+    if (self->lost.status != TRI_OK) {
+        cli_error("batch %llu: results are missing: %s", number, self->lost.text);
+        return CLI_INTERNAL;
+    }
+    if (cut == NULL || status == CLI_HALTED)
+        return status;
+    cli_error("batch %llu has not taken all of the input: %s", number, cut);
+    return CLI_HALTED;
 }

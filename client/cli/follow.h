@@ -26,9 +26,14 @@ struct follow {
     bool has_pending;
     bool starved; /* the source has nothing right now */
     uint64_t deadline_ms;
+    struct tri_error cut;  /* why the batch did not take all of the source */
+    struct tri_error lost; /* why some of the results did not come */
 };
 
 /* Run the loop. Returns an exit status; CLI_OK says only that the batch ended (or was sealed). */
 int follow_run(struct follow *self);
+
+/* The exit status of a batch that has ended, after saying what is wrong with it. */
+int follow_exit(const struct follow *self);
 
 #endif

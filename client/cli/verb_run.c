@@ -15,9 +15,9 @@ static int finish(struct follow *follow)
     const char *reduced = NULL;
     struct tri_error error;
     enum tri_status written;
-    int status = summary_exit(follow->batch);
+    int status = follow_exit(follow);
 
-    if (follow->cli->reduce != NULL
+    if (follow->cli->reduce != NULL && follow->lost.status == TRI_OK
         && tri_batch_reduced(follow->batch, &reduced, &error) != TRI_OK) {
         cli_error("--reduce %s: %s", follow->cli->reduce, error.text);
         status = CLI_TASKS_FAILED;

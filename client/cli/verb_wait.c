@@ -74,13 +74,14 @@ static int finish(struct follow *follow, bool reduced)
     const char *value = NULL;
     struct tri_error error;
     enum tri_status written;
-    int status = summary_exit(follow->batch);
+    int status = follow_exit(follow);
 
-    if (reduced && tri_batch_reduced(follow->batch, &value, &error) != TRI_OK) {
+    if (reduced && follow->lost.status == TRI_OK
+        && tri_batch_reduced(follow->batch, &value, &error) != TRI_OK) {
         cli_error("%s", error.text);
         status = CLI_TASKS_FAILED;
     }
-    if (follow->output != NULL && !reduced)
+    if (follow->output != NULL && !reduced && follow->lost.status == TRI_OK)
         tell_taken(follow);
     written = follow->output != NULL
                   ? output_end(follow->output, &follow->summary, follow->batch, value)
@@ -109,6 +110,7 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
         return CLI_USAGE;
     }
     output.number = number;
+    follow->lost = (struct tri_error){ 0 };
     follow->output = show ? &output : NULL;
     status = follow_run(follow);
     if (status == CLI_OK)

@@ -213,6 +213,8 @@ static enum tri_status nothing(const struct tri_follow *self, struct tri_error *
     if (self->window_bytes == 0)
         return tri_fail(error, TRI_INVALID,
                         "the batch was submitted detached: attach to it for its results");
+    if (self->ended && tri_dlist_is_empty(&self->rows) && self->lost.status != TRI_OK)
+        return tri_fail(error, TRI_STORE, "%s", self->lost.text);
     if (self->ended && tri_dlist_is_empty(&self->rows))
         return tri_fail(error, TRI_CLOSED, "the batch has ended and all its results were given");
     return TRI_EMPTY;
@@ -354,6 +356,8 @@ enum tri_status tri_follow_reduced(struct tri_follow *self,
 {
     if (self->reducer == NULL)
         return tri_fail(error, TRI_INVALID, "the batch has no reducer");
+    if (self->lost.status != TRI_OK)
+        return tri_fail(error, TRI_STORE, "%s", self->lost.text);
     if (self->reduce_failure.status != TRI_OK)
         return tri_fail(error, self->reduce_failure.status, "%s", self->reduce_failure.text);
     return tri_reducer_finish_json(self->reducer, out, error);

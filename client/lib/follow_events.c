@@ -153,6 +153,11 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
             tri_append_on_error(self, now, message);
         return;
     }
+    if (self->state == FOLLOW_FOLLOWED && message->status == TRI_STORE) {
+        tri_fail(&self->lost, TRI_STORE, "%.*s", (int)message->text.size,
+                 (const char *)message->text.data);
+        return;
+    }
     if (self->state == FOLLOW_FOLLOWED && message->status != TRI_STALE)
         return;
     if (tri_error_is_temporary(message->status)

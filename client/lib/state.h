@@ -212,6 +212,7 @@ struct tri_follow {
     uint64_t given_count;
     bool ended;
     uint64_t end_generation;
+    struct tri_error lost; /* a row that the broker cannot read any more */
 
     struct tri_reducer *reducer;
     struct tri_error reduce_failure;

@@ -83,6 +83,11 @@ class Store(unittest.TestCase):
         self.assertEqual(done.returncode, OK, done.stderr)
         return done.stdout.decode().count("kept")
 
+    def change(self, sql):
+        with sqlite3.connect(self.file) as database:
+            database.execute(sql)
+        database.close()
+
     def make(self):
         """A store with a batch in it, of a broker that has ended."""
         broker = self.start("--store", self.file)
@@ -190,11 +195,6 @@ class Bad(Store):
             file.write(b"\xa5" * 200)
         self.refused("is damaged", "restore it", "begin anew", store=self.file)
 
-    def change(self, sql):
-        with sqlite3.connect(self.file) as database:
-            database.execute(sql)
-        database.close()
-
     def test_rows_that_contradict_each_other_are_named(self):
         self.make()
         shutil.copy(self.file, self.path("copy"))
@@ -234,6 +234,39 @@ class Bad(Store):
         self.ends("is in use", "stop the other broker", store=self.file)
         self.assertEqual(self.listed(), 1)
         self.assertEqual(first.end(), OK, first.text())
+
+
+class Damaged(Store):
+    """One result of a batch cannot be read any more."""
+
+    def damaged(self, *job):
+        """A broker that has lost the first row of a batch that has ended."""
+        broker = self.start("--store", self.file)
+        worker = Daemon("trireme-worker", "--broker", self.endpoint, "--log-level", "error")
+        self.addCleanup(worker.close)
+        wait_until(lambda: run("submit", "--broker", self.endpoint, "--range", "1-1000", "--fn",
+                               "square", *job).returncode == OK, "the worker offers its handlers")
+        self.assertEqual(run("wait", "--broker", self.endpoint, "1").returncode, OK)
+        worker.end()
+        self.assertEqual(broker.end(), OK, broker.text())
+        self.change("UPDATE heads SET sum = ~sum WHERE tab = 3 AND key = 0")
+        self.start("--store", self.file)
+
+    def results(self):
+        done = run("results", "--broker", self.endpoint, "1")
+        self.assertEqual(done.returncode, 70, done.stderr)
+        self.assertIn(b"batch 1: results are missing: row 0 of batch 1 cannot be read", done.stderr)
+        return done.stdout
+
+    def test_the_others_are_given_and_it_is_missed(self):
+        self.damaged()
+        values = [int(value) for value in self.results().split()]
+        self.assertEqual(values, sorted(values))
+        self.assertLess(set(values), {i * i for i in range(1, 1001)})
+
+    def test_what_was_to_be_folded_from_it_has_no_value(self):
+        self.damaged("--reduce", "sum")
+        self.assertEqual(self.results(), b"")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
 import tempfile
 
-from trireme import Case, Daemon, main
+from trireme import Case, Daemon, main, wait_until
 
 
 class Forgetful(Case):
@@ -21,6 +23,32 @@ class Forgetful(Case):
                                 "memory", "--log-level", "warn")
         self.assertEqual(run.wait(100), 70)
         self.assertIn(b"the broker has come back without batch 1: it is lost", run.stderr.read())
+
+
+class Away(Case):
+    """A client that stands still for longer than the broker keeps a batch open for it."""
+
+    def is_cut(self, verb):
+        cluster = self.cluster("ipc", ("--heartbeat", "300ms", "--lease", "1s", "--open-grace",
+                                       "100ms"))
+        cluster.worker()
+        client = cluster.start(verb, "--fn", "square", stdin=subprocess.PIPE)
+        client.stdin.write(b"2\n")
+        client.stdin.flush()
+        wait_until(lambda: b" 1 " in cluster.run("list").stdout, "the first line is there")
+        client.send_signal(signal.SIGSTOP)
+        wait_until(lambda: b" done " in cluster.run("list").stdout, "the batch ends without it")
+        client.send_signal(signal.SIGCONT)
+        out, err = client.communicate(b"3\n", timeout=100)
+        self.assertEqual(client.returncode, 3, err)
+        self.assertIn(b"batch 1 has not taken all of the input", err)
+        return out
+
+    def test_a_run_says_that_its_input_was_cut(self):
+        self.assertEqual(self.is_cut("run"), b"4\n")
+
+    def test_a_submit_says_that_its_input_was_cut(self):
+        self.assertEqual(self.is_cut("submit"), b"")
 
 
 class Wait(Case):

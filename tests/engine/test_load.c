@@ -121,6 +121,25 @@ START_TEST(rows_for_a_client_that_attaches_later_are_fetched_in_order)
 }
 END_TEST
 
+START_TEST(a_row_that_is_acknowledged_while_it_is_fetched_is_not_missed)
+{
+    stored();
+    loaded(EVENT_LOADED, STORE_CHUNK, 0);
+    expect(&s, "w2", "LEASE b1 0+3 items=0/0+3");
+    worker_returns(&s, "w2", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    worker_returns(&s, "w2", "b1", 1, 1);
+    expect(&s, "c1", "ROW b1 #1 values 1+1");
+    client_attaches(&s, "c2", "b1", false, WINDOW);
+    expect(&s, "c2", "ATTACHED b1 6 open");
+    client_acks(&s, "c1", "b1", 0);
+    loaded(EVENT_LOAD_FAILED, STORE_ROW, 0);
+    loaded(EVENT_LOADED, STORE_ROW, 1);
+    expect(&s, "c2", "ROW b1 #1 values 1+1");
+    expect_nothing_else(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("load");
@@ -131,5 +150,6 @@ int main(void)
     STORY(what_is_cancelled_while_its_lease_is_loading_is_not_run);
     STORY(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm);
     STORY(rows_for_a_client_that_attaches_later_are_fetched_in_order);
+    STORY(a_row_that_is_acknowledged_while_it_is_fetched_is_not_missed);
     return story_run("engine/load", tcase);
 }

@@ -78,6 +78,25 @@ START_TEST(a_batch_without_a_reducer_has_no_reduced_value)
     story_end(&s);
 }
 END_TEST
+
+START_TEST(a_value_without_a_partial_that_cannot_be_read_is_none)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_reduced(&s, "sum");
+    struct tri_buffer json = { 0 };
+    uint64_t request;
+
+    connection_breaks(&s);
+    request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    broker_attached(&s, request, 7, 1000, NULL, 0);
+    broker_partial(&s, 0, 0, 400);
+    broker_answers_error(&s, request, TRI_STORE, 0);
+    broker_ends(&s, 7, 1000, 1000);
+    ck_assert_int_eq(tri_follow_reduced(batch, &json, &s.error), TRI_STORE);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("reduce");
@@ -85,5 +104,6 @@ int main(void)
     tcase_add_test(tcase, partials_are_merged_once_each_and_acknowledged);
     tcase_add_test(tcase, partials_count_for_the_model_that_made_them_and_once);
     tcase_add_test(tcase, a_batch_without_a_reducer_has_no_reduced_value);
+    tcase_add_test(tcase, a_value_without_a_partial_that_cannot_be_read_is_none);
     return unit_run("client reduce", tcase);
 }

@@ -385,6 +385,32 @@ START_TEST(what_is_held_back_wakes_nobody_for_ever)
     story_end(&s);
 }
 END_TEST
+
+START_TEST(what_the_broker_cannot_read_any_more_is_missed_at_the_end)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+    struct tri_task_result result;
+    uint64_t request;
+
+    connection_breaks(&s);
+    request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    broker_attached(&s, request, 7, 30, NULL, 0);
+    broker_run(&s, 7, 0, 0, 10);
+    broker_answers_error(&s, request, TRI_STORE, 0);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 10);
+    broker_run(&s, 7, 2, 20, 10);
+    ck_assert_uint_eq(results_in_order(&s, batch, 20), 0);
+    broker_ends(&s, 7, 30, 30);
+    for (uint64_t i = 20; i < 30; i++) {
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+    }
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_STORE);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("rows");
@@ -404,5 +430,6 @@ int main(void)
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
+    tcase_add_test(tcase, what_the_broker_cannot_read_any_more_is_missed_at_the_end);
     return unit_run("client rows", tcase);
 }
