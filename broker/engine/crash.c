@@ -15,13 +15,15 @@
 
 /* What may have been running: what the last heartbeat said. If it said nothing of this lease, all
  * of it, unless others of that worker had begun and this one only waited behind them. */
-static void find_suspects(const struct lease *lease, bool others, struct tri_rangeset *suspects)
+static void find_suspects(const struct lease *lease,
+                          const struct last_words *words,
+                          struct tri_rangeset *suspects)
 {
     if (lease->loading)
         return; /* it was never sent */
     if (!tri_rangeset_is_empty(&lease->started))
         tri_rangeset_copy(suspects, &lease->started);
-    else if (!lease->received || !others)
+    else if (!lease->received || !words->has_begun)
         tri_rangeset_copy(suspects, &lease->undone);
 }
 
@@ -62,23 +64,27 @@ static void convict(struct engine *engine, struct lease *lease)
     tri_buffer_deinit(&list);
 }
 
-static bool stands_alone(const struct lease *lease)
+/* A worker that had another suspect, too, says nothing: that one waited for CREDIT when this one was
+ * leased, and may have gone on since. */
+static bool stands_alone(const struct lease *lease, const struct last_words *words)
 {
     return grade_is_suspect(&lease->grade) && lease->grade.cap == 1
-           && (lease->received || lease->grade.vanished >= VANISHED_UNHEARD_MAX);
+           && ((lease->received && words->suspects == 1)
+               || lease->grade.vanished >= VANISHED_UNHEARD_MAX);
 }
 
-void lease_vanish(struct engine *engine, struct lease *self, bool others)
+void lease_vanish(struct engine *engine, struct lease *self, const struct last_words *words)
 {
     struct tri_rangeset suspects = { 0 };
     struct tri_range range;
 
-    find_suspects(self, others, &suspects);
+    find_suspects(self, words, &suspects);
     if (!tri_rangeset_is_empty(&suspects))
         out_trace(&engine->out, "lease.vanished lease=%llu tasks=%llu",
                   (unsigned long long)self->number,
                   (unsigned long long)tri_rangeset_count(&suspects));
-    if ((stands_alone(self) || PLANTED(VANISHED_CHARGED)) && !tri_rangeset_is_empty(&suspects)) {
+    if ((stands_alone(self, words) || PLANTED(VANISHED_CHARGED))
+        && !tri_rangeset_is_empty(&suspects)) {
         convict(engine, self);
     } else {
         struct grade after = suspicion(&self->grade, tri_rangeset_count(&suspects));

@@ -78,6 +78,7 @@ static void link_lease(struct engine *engine, struct lease *self)
     self->batch->leased += tri_rangeset_count(&self->undone);
     worker->leases++;
     worker->tasks_leased += tri_rangeset_count(&self->undone);
+    tri_assert(!grade_is_suspect(&self->grade) || worker->suspects == 0);
     weigh(self);
 }
 

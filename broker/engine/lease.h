@@ -210,9 +210,12 @@ struct lease *lease_find(const struct engine *engine, const struct worker *worke
 
 /* ---- other verbs on leases, a file each ---- */
 
-/* crash.c: its worker vanished while it was in its hands. `others`: the worker had begun with some
- * task, of this lease or another. Drops it. */
-void lease_vanish(struct engine *engine, struct lease *self, bool others);
+/* crash.c: its worker vanished while it was in its hands. Drops it. */
+struct last_words {
+    bool has_begun;    /* with some task, of this lease or another */
+    uint64_t suspects; /* leases of such that it had */
+};
+void lease_vanish(struct engine *engine, struct lease *self, const struct last_words *words);
 
 /* steal.c: take unstarted work from elsewhere for a worker with free oars. True when something
  * was asked back or engaged for it. */

@@ -105,9 +105,25 @@ static bool has_begun(const struct worker *self)
     return false;
 }
 
+static uint64_t count_suspects(const struct worker *self)
+{
+    uint64_t count = 0;
+
+    tri_dlist_foreach(&self->berths, node)
+    {
+        const struct berth *berth = tri_container_of(node, struct berth, of_worker);
+
+        tri_dlist_foreach(&berth->leases, lease_node)
+        {
+            count += grade_is_suspect(&tri_container_of(lease_node, struct lease, node)->grade);
+        }
+    }
+    return count;
+}
+
 void worker_give_back(struct engine *engine, struct worker *self, bool vanished)
 {
-    bool begun = has_begun(self);
+    const struct last_words words = { has_begun(self), count_suspects(self) };
 
     tri_dlist_foreach(&self->berths, node)
     {
@@ -118,7 +134,7 @@ void worker_give_back(struct engine *engine, struct worker *self, bool vanished)
                 tri_container_of(tri_dlist_first(&berth->leases), struct lease, node);
 
             if (vanished)
-                lease_vanish(engine, lease, begun);
+                lease_vanish(engine, lease, &words);
             else
                 lease_drop(engine, lease);
         }

@@ -232,6 +232,30 @@ START_TEST(a_suspect_that_waits_for_room_lets_another_run)
 }
 END_TEST
 
+/* A heartbeat that crossed with CREDIT said that the first of them waits: now both run. */
+START_TEST(nobody_is_convicted_who_was_not_alone)
+{
+    stand_alone_in(2000);
+    worker_joins(&s, "w2", 2);
+    expect(&s, "w2", "LEASE b1 0+1 isolated");
+    worker_joins(&s, "w3", 2);
+    expect(&s, "w3", "LEASE b1 1+1 isolated");
+    peer_of(&s, "w3")->starts = false;
+    worker_wants(&s, "w3", "b1", 1, 5000);
+    peer_says_bye(&s, "w2");
+    expect(&s, "w3", "LEASE b1 0+1 isolated");
+    worker_starts(&s, "w3", "b1", 0, 1);
+    worker_starts(&s, "w3", "b1", 1, 1);
+    heartbeat(&s, "w3");
+    vanish("w3");
+    worker_joins(&s, "w4", 2);
+    expect(&s, "w4", "LEASE b1 0+1 isolated"); /* the first attempt still */
+    worker_returns(&s, "w4", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #0 values 0+1");
+    expect(&s, "w4", "LEASE b1 1+1 isolated");
+}
+END_TEST
+
 START_TEST(a_suspect_that_finishes_elsewhere_is_cleared)
 {
     client_joins(&s, "c1");
@@ -293,6 +317,7 @@ int main(void)
     STORY(only_the_culprit_of_many_is_charged);
     STORY(a_worker_holds_one_suspect_lease_at_a_time);
     STORY(a_suspect_that_waits_for_room_lets_another_run);
+    STORY(nobody_is_convicted_who_was_not_alone);
     STORY(a_suspect_that_finishes_elsewhere_is_cleared);
     STORY(a_convicted_task_has_its_crash_limit_of_runs);
     return story_run("engine/vanish", tcase);
