@@ -314,6 +314,14 @@ static void give_reserve(struct engine *engine, struct lease *lease)
     grant(engine, lease);
 }
 
+/* It has the oldest undone task, which does not run: while it does it needs no room, and who asks
+ * are younger ones. */
+static bool may_have_reserve(const struct lease *lease, uint64_t oldest)
+{
+    return tri_rangeset_contains(&lease->undone, oldest)
+           && !tri_rangeset_contains(&lease->started, oldest) && !has_to_wait(lease);
+}
+
 /* The lease with the oldest undone task gets its wish even without room. The reserve is with the
  * lease until its next row, and then with that row. */
 static void serve_oldest(struct engine *engine, struct batch *batch)
@@ -324,12 +332,10 @@ static void serve_oldest(struct engine *engine, struct batch *batch)
     {
         struct lease *lease = tri_container_of(node, struct lease, wanting);
 
-        if (!tri_rangeset_contains(&lease->undone, oldest))
-            continue;
-        if (has_to_wait(lease))
+        if (may_have_reserve(lease, oldest)) {
+            give_reserve(engine, lease);
             return;
-        give_reserve(engine, lease);
-        return;
+        }
     }
 }
 
@@ -340,8 +346,7 @@ static void serve_reserve(struct engine *engine, struct batch *batch)
 {
     struct lease *lease = batch->reserve_lease;
 
-    if (lease != NULL && lease->wanted_bytes != 0 && !has_to_wait(lease)
-        && tri_rangeset_contains(&lease->undone, batch_oldest(batch))
+    if (lease != NULL && lease->wanted_bytes != 0 && may_have_reserve(lease, batch_oldest(batch))
         && engine->now - lease->reserve_given_at >= engine->options.limits.heartbeat_ms)
         give_reserve(engine, lease);
 }

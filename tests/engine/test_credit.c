@@ -114,6 +114,7 @@ START_TEST(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window)
     client_and_worker(&s, 2);
     submit(2, ROW + TASK * 2);
     expect(&s, "w1", "LEASE b1 0+2");
+    peer_of(&s, "w1")->starts = false; /* it has run them, and their results are large */
     worker_wants(&s, "w1", "b1", 0, 5000);
     expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
     worker_wants(&s, "w1", "b1", 0, 5000); /* the reserve is in use until its row is taken */
@@ -132,6 +133,7 @@ START_TEST(the_lease_of_the_oldest_task_gets_more_room_when_that_was_not_enough)
     client_and_worker(&s, 2);
     submit(2, ROW + TASK * 2);
     expect(&s, "w1", "LEASE b1 0+2");
+    peer_of(&s, "w1")->starts = false;
     worker_wants(&s, "w1", "b1", 0, 5000);
     expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
     worker_wants(&s, "w1", "b1", 0, 300); /* it may not have had the CREDIT yet */
@@ -148,6 +150,7 @@ START_TEST(the_reserve_goes_with_the_oldest_task_to_another_lease)
     client_and_worker(&s, 2);
     submit(2, ROW + TASK * 2);
     expect(&s, "w1", "LEASE b1 0+2");
+    peer_of(&s, "w1")->starts = false;
     worker_wants(&s, "w1", "b1", 0, 5000);
     expect(&s, "w1", "CREDIT b1 0+2 bytes=5000");
     worker_mans(&s, "w1", "b1", 0); /* it leaves */
@@ -159,11 +162,30 @@ START_TEST(the_reserve_goes_with_the_oldest_task_to_another_lease)
 }
 END_TEST
 
+START_TEST(the_reserve_is_not_for_younger_tasks_while_the_oldest_runs)
+{
+    client_and_worker(&s, 3);
+    submit(3, ROW + TASK * 3);
+    expect(&s, "w1", "LEASE b1 0+3");
+    worker_starts(&s, "w1", "b1", 0, 1);
+    worker_wants(&s, "w1", "b1", 0, 5000); /* for the other two, of which nobody can take any */
+    expect_nothing_else(&s);
+    tri_rangeset_clear(&lease_of(&s, "w1", "b1", 0)->started);
+    peer_of(&s, "w1")->starts = false;
+    worker_wants(&s, "w1", "b1", 0, 9000); /* it has ended, too */
+    expect(&s, "w1", "CREDIT b1 0+3 bytes=9000");
+    worker_returns_in(&s, "w1", "b1", 0, 3, 3000, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+3");
+    expect(&s, "c1", "END b1 done done=3 dead=0 cancelled=0 rows=1");
+}
+END_TEST
+
 START_TEST(room_that_got_lost_with_its_connection_is_given_again)
 {
     client_and_worker(&s, 2);
     submit(2, ROW + TASK * 2);
     expect(&s, "w1", "LEASE b1 0+2");
+    peer_of(&s, "w1")->starts = false; /* it has run them, and their results are large */
     worker_wants(&s, "w1", "b1", 0, 5000);
     expect(&s, "w1", "CREDIT b1 0+2 bytes=5000"); /* beyond the window, and it never arrives */
     peer_lost(&s, "w1");
@@ -419,6 +441,7 @@ int main(void)
     STORY(the_lease_of_the_oldest_task_gets_its_room_beyond_the_window);
     STORY(the_lease_of_the_oldest_task_gets_more_room_when_that_was_not_enough);
     STORY(the_reserve_goes_with_the_oldest_task_to_another_lease);
+    STORY(the_reserve_is_not_for_younger_tasks_while_the_oldest_runs);
     STORY(room_that_got_lost_with_its_connection_is_given_again);
     STORY(a_lease_that_waits_for_room_leaves_its_oars_to_others);
     STORY(the_reservation_follows_the_mean_of_the_results);

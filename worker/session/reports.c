@@ -115,6 +115,22 @@ void reports_resend(struct session *self)
 
 /* ---- credit --------------------------------------------------------------------------------- */
 
+/* All that is awaited still comes after it. */
+static bool is_first(const struct lease *lease, const struct report *report)
+{
+    struct tri_rangeset tasks = { 0 };
+    uint64_t first = 0;
+    uint64_t next = UINT64_MAX;
+
+    reports_tasks(report, &tasks);
+    tri_rangeset_first(&tasks, &first);
+    tri_rangeset_first(&lease->unreported, &next);
+    tri_rangeset_deinit(&tasks);
+    return first < next;
+}
+
+/* Room is asked for at once; and again when the first of its tasks has ended, for the broker has
+ * room for the oldest task of the batch that it does not give to younger ones while that runs. */
 static void hold(struct session *self,
                  struct lease *lease,
                  const struct tri_message *message,
@@ -124,8 +140,11 @@ static void hold(struct session *self,
 
     tri_dlist_push_back(&lease->held, &report->node);
     lease->held_bytes += body->bytes.size;
-    if (lease->starved)
+    if (lease->starved) {
+        if (is_first(lease, report))
+            connection_hurry(self);
         return;
+    }
     effects_trace(self, "lease.starved lease=%lu credit=%lu used=%lu held=%lu",
                   (unsigned long)lease->id, (unsigned long)lease->credit_bytes,
                   (unsigned long)lease->used_bytes, (unsigned long)lease->held_bytes);

@@ -225,6 +225,33 @@ START_TEST(results_without_credit_are_kept_and_more_is_asked_for)
 }
 END_TEST
 
+START_TEST(room_for_the_first_of_a_lease_is_asked_for_at_once)
+{
+    static const struct session_task first = { 1, 10 };
+    static const struct story_range tail[] = { { 20, 10 } };
+    static const struct story_range one[] = { { 10, 1 } };
+    static const struct story_range rest[] = { { 12, 1 } };
+
+    session_begins(NULL);
+    thread_batch();
+    lease_with_credit(1500);
+    host_returns_runs(1, 1, ten, 1, 100);
+    expect("RESULTS #1 lease 10: 0+10");
+    hosts_are_on(&first, 1);
+    host_returns_runs(1, 1, tail, 1, 100);
+    expect("to 1: REVOKE 1 0+100");
+    time_passes_ms(0);
+    expect("HEARTBEAT busy 1 10:10+1!8888");
+    host_returns_runs(1, 1, rest, 1, 100);
+    time_passes_ms(0);
+    hosts_are_on(NULL, 0);
+    host_returns_runs(1, 1, one, 1, 100);
+    time_passes_ms(0);
+    expect("HEARTBEAT busy 0 10:-!9192"); /* the broker may have waited for just this one */
+    session_ends();
+}
+END_TEST
+
 START_TEST(held_results_are_held_tasks)
 {
     session_begins(NULL);
@@ -351,6 +378,9 @@ START_TEST(a_draining_worker_gives_back_results_that_get_no_credit_for_a_minute)
     broker_acknowledges(1);
     seconds_pass_without_credit(30, 2044);
     host_returns_runs(1, 1, next_ten, 1, 100);
+    time_passes_ms(0);
+    expect("HEARTBEAT busy 0 10:-!2138");
+    broker_answers_heartbeat(0);
     seconds_pass_without_credit(29, 2138);
     time_passes_ms(1000);
     expect("RELEASED #2 lease 10: 0+20");
@@ -416,6 +446,7 @@ int main(void)
     tcase_add_test(tcase, another_version_ends_the_worker);
     tcase_add_test(tcase, a_private_worker_goes_with_its_broker);
     tcase_add_test(tcase, results_without_credit_are_kept_and_more_is_asked_for);
+    tcase_add_test(tcase, room_for_the_first_of_a_lease_is_asked_for_at_once);
     tcase_add_test(tcase, held_results_are_held_tasks);
     tcase_add_test(tcase, hosts_are_told_to_make_no_more_output_than_half_a_message);
     tcase_add_test(tcase, what_was_made_for_larger_messages_is_made_again);
