@@ -214,10 +214,16 @@ static uint64_t write_now(struct broker *self)
     return self->ticket + 1;
 }
 
-static void perform_put(struct broker *self,
+static bool has_row(const struct broker *self, const struct store_key *key)
+{
+    return key->table == STORE_ROW && store_find(&self->disk.seen, *key) != NULL;
+}
+
+static void perform_put(struct sim *sim,
                         const struct effect *effect,
                         struct tri_frame *const *payloads)
 {
+    struct broker *self = sim->broker;
     struct store_row row = { .key = effect->put.key, .head = tri_frame_copy(effect->put.head) };
 
     tri_assert(effect->put.frame < 0 || payloads != NULL);
@@ -225,9 +231,21 @@ static void perform_put(struct broker *self,
         row.payload = tri_frame_ref(payloads[effect->put.frame]);
     else if (effect->put.payload.size != 0)
         row.payload = tri_frame_copy(effect->put.payload);
+    if (row.payload == NULL && has_row(self, &row.key))
+        checker_broker_drops(sim, row.key.batch, row.key.key);
     disk_put(&self->disk, write_now(self), &row);
     tri_frame_unref(row.head);
     tri_frame_unref(row.payload);
+}
+
+static void perform_delete(struct sim *sim, const struct effect *effect)
+{
+    struct broker *self = sim->broker;
+    struct store_key key = effect->delete.key;
+
+    if (!effect->delete.whole_batch && has_row(self, &key))
+        checker_broker_drops(sim, key.batch, key.key);
+    disk_delete(&self->disk, write_now(self), key, effect->delete.whole_batch);
 }
 
 /* A disk without room for the commit is tried again, and nothing becomes durable meanwhile. */
@@ -281,7 +299,6 @@ static void perform(struct sim *sim,
                     const struct effects *effects,
                     struct tri_frame *const *payloads)
 {
-    struct broker *self = sim->broker;
     bool waits = false;
 
     for (size_t i = 0; i < effects->count; i++) {
@@ -289,11 +306,10 @@ static void perform(struct sim *sim,
 
         switch (effect->type) {
         case EFFECT_PUT:
-            perform_put(self, effect, payloads);
+            perform_put(sim, effect, payloads);
             break;
         case EFFECT_DELETE:
-            disk_delete(&self->disk, write_now(self), effect->delete.key,
-                        effect->delete.whole_batch);
+            perform_delete(sim, effect);
             break;
         case EFFECT_GET:
             send_errand(sim, &(struct event){ .type = EVENT_LOADED, .key = effect->get },

@@ -31,32 +31,39 @@ uint64_t checker_number(const struct sim *sim, const struct plan_batch *batch)
 
 /* ---- what reaches the broker ---------------------------------------------------------------- */
 
+/* The tasks that a report has results of. */
+static struct tri_ranges runs_of(const struct tri_message *message,
+                                 struct tri_frame *const *frames,
+                                 size_t count)
+{
+    struct tri_rec_result head = { 0 };
+    size_t size;
+
+    if (message->type == TRI_MESSAGE_PARTIAL)
+        return message->partial.ranges;
+    if (message->type == TRI_MESSAGE_RESULTS && count > 1
+        && tri_record_decode_head(TRI_RECORD_RESULT, frames[1]->bytes, &head, &size, NULL)
+               == TRI_OK)
+        return head.runs;
+    return (struct tri_ranges){ 0 };
+}
+
+/* RESULTS and PARTIAL begin in the same way. */
 static void note_success(struct sim *sim,
-                         struct watch *watch,
-                         uint64_t lease,
+                         const struct tri_msg_results *report,
                          struct tri_ranges ranges)
 {
-    hold_returns(sim, watch, lease, ranges);
+    struct watch *watch = watch_find(sim, report->number);
+
+    if (watch == NULL)
+        return;
+    hold_returns(sim, watch, report->lease, ranges);
     for (size_t i = 0; i < ranges.count; i++) {
         struct tri_range range = tri_ranges_at(ranges, i);
 
         for (uint64_t j = 0; j < range.count; j++)
             watch_task(sim, watch, range.first + j)->reported = true;
     }
-}
-
-static void note_results(struct sim *sim,
-                         const struct tri_msg_results *results,
-                         struct tri_frame *const *frames)
-{
-    struct watch *watch = watch_find(sim, results->number);
-    struct tri_rec_result head;
-    size_t size;
-
-    if (watch != NULL
-        && tri_record_decode_head(TRI_RECORD_RESULT, frames[1]->bytes, &head, &size, NULL)
-               == TRI_OK)
-        note_success(sim, watch, results->lease, head.runs);
 }
 
 static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
@@ -140,19 +147,17 @@ void checker_broker_gets(struct sim *sim,
                          struct tri_frame *const *frames,
                          size_t count)
 {
-    struct watch *watch;
+    struct tri_ranges runs = runs_of(message, frames, count);
 
     sim->checker->has_refused = false;
     count_gets(sim, peer, message, frames, count);
     window_gets(sim, peer, message);
     vanish_gets(sim, peer, message);
-    promise_gets(sim, peer, message, frames, count);
+    promise_gets(sim, peer, message, runs);
     hold_gets(sim, peer, message);
-    if (message->type == TRI_MESSAGE_RESULTS && count > 1)
-        note_results(sim, &message->results, frames);
-    else if (message->type == TRI_MESSAGE_PARTIAL
-             && (watch = watch_find(sim, message->partial.number)) != NULL)
-        note_success(sim, watch, message->partial.lease, message->partial.ranges);
+    reserve_gets(sim, message, runs);
+    if (message->type == TRI_MESSAGE_RESULTS || message->type == TRI_MESSAGE_PARTIAL)
+        note_success(sim, &message->results, runs);
     else if (message->type == TRI_MESSAGE_ENDED)
         note_ended(sim, &message->ended);
     else if (message->type == TRI_MESSAGE_RELEASED)

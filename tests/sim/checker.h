@@ -47,6 +47,9 @@ void checker_broker_sends(struct sim *sim,
                           struct tri_frame *const *frames,
                           size_t count);
 
+/* This row of results goes from its store, or what was in it. */
+void checker_broker_drops(struct sim *sim, uint64_t number, uint64_t row);
+
 /* What it has not acknowledged it may have forgotten when it is back. */
 void checker_broker_dies(struct sim *sim);
 

@@ -126,6 +126,7 @@ struct window {
     uint64_t request; /* until it is answered; the batch may have no number yet */
     uint64_t bytes;   /* granted */
     uint64_t flying;
+    uint64_t heard; /* its client, there */
     bool is_owner;
     struct tri_map rows; /* number + 1 to bytes + 1 */
 };
@@ -196,6 +197,7 @@ static void attach(struct sim *sim, const struct peer_id *peer, const struct tri
         window_free(self, window);
     window = window_new(self, peer, attach->window_bytes);
     window->number = number;
+    window->heard = sim->now;
     window->is_owner = attach->owner != 0;
     if (window->is_owner && watch_find(sim, number) != NULL)
         row_acknowledge(watch_find(sim, number), attach->have);
@@ -207,7 +209,7 @@ static void land(struct sim *sim, const struct peer_id *peer, const struct tri_m
     struct watch *watch = watch_find(sim, ack->number);
     uint64_t landed = 0;
 
-    if (watch != NULL && (window == NULL || window->is_owner))
+    if (watch != NULL && window != NULL && window->is_owner)
         row_acknowledge(watch, ack->rows);
     for (size_t i = 0; window != NULL && i < ack->rows.count; i++) {
         struct tri_range rows = tri_ranges_at(ack->rows, i);
@@ -225,22 +227,36 @@ static void land(struct sim *sim, const struct peer_id *peer, const struct tri_m
         watch->beyond_bytes -= landed < watch->beyond_bytes ? landed : watch->beyond_bytes;
 }
 
-static void submit(struct checker *self,
+static void submit(struct sim *sim,
                    const struct peer_id *peer,
                    const struct tri_msg_submit *message)
 {
-    struct window *window = window_new(self, peer, message->window_bytes);
+    struct window *window = window_new(sim->checker, peer, message->window_bytes);
 
     window->request = message->request;
+    window->heard = sim->now;
     window->is_owner = true;
+}
+
+/* Its client is there; or leaves. */
+static void hear(struct sim *sim, const struct peer_id *peer, bool leaves)
+{
+    tri_dlist_foreach(&sim->checker->windows, node)
+    {
+        struct window *window = tri_container_of(node, struct window, node);
+
+        if (!is_of(window, peer))
+            continue;
+        window->heard = sim->now;
+        window->is_owner = window->is_owner && !leaves;
+    }
 }
 
 void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
 {
-    struct checker *self = sim->checker;
-
+    hear(sim, peer, message->type == TRI_MESSAGE_BYE);
     if (message->type == TRI_MESSAGE_SUBMIT && message->submit.window_bytes != 0)
-        submit(self, peer, &message->submit);
+        submit(sim, peer, &message->submit);
     else if (message->type == TRI_MESSAGE_ATTACH)
         attach(sim, peer, &message->attach);
     else if (message->type == TRI_MESSAGE_ACK)
@@ -259,6 +275,24 @@ static void answer(struct checker *self,
             window->request = 0;
             window->number = accepted->number;
         }
+    }
+}
+
+/* A batch has one owner: whoever asked before (the newest stands last) is none any more. */
+static void depose(struct checker *self, const struct peer_id *peer, uint64_t number)
+{
+    const struct window *successor = window_find(self, peer, number);
+
+    if (successor == NULL || !successor->is_owner)
+        return;
+    tri_dlist_foreach(&self->windows, node)
+    {
+        struct window *window = tri_container_of(node, struct window, node);
+
+        if (window == successor)
+            return;
+        if (window->number == number)
+            window->is_owner = false;
     }
 }
 
@@ -295,26 +329,38 @@ static void fly(struct sim *sim,
                  (unsigned long long)watch->window_bytes);
 }
 
-/* What is granted into a window that is full already is beyond it until as much has landed: while
- * the oldest task runs on, younger ones of its lease may need that more than once. */
-static void lend(struct sim *sim, const struct tri_msg_credit *credit)
+/* The owner's, if it is there for certain: without one only memory counts. */
+static const struct window *owner_window(const struct sim *sim, const struct watch *watch)
 {
-    const struct loan *loan = tri_map_find(&sim->checker->lent, credit->lease);
-    uint64_t flying = 0;
+    uint64_t lease_us = sim->plan->options.limits.lease_ms * SIM_MS;
+    const struct window *newest = NULL;
 
-    if (loan == NULL)
-        return;
-    if (credit->result_bytes > loan->watch->credit_bytes_max)
-        loan->watch->credit_bytes_max = credit->result_bytes;
     tri_dlist_foreach(&sim->checker->windows, node)
     {
         const struct window *window = tri_container_of(node, struct window, node);
 
-        if (window->number == loan->watch->seen && window->flying > flying)
-            flying = window->flying;
+        if (window->number == watch->seen && window->is_owner)
+            newest = window;
     }
-    if (flying + credit->result_bytes > loan->watch->window_bytes)
-        loan->watch->beyond_bytes += credit->result_bytes;
+    return newest != NULL && sim->now - newest->heard < lease_us - lease_us / 50 ? newest : NULL;
+}
+
+/* What is granted into a window that is full already is beyond it until as much has landed. */
+static void lend(struct sim *sim, const struct tri_msg_credit *credit)
+{
+    const struct loan *loan = tri_map_find(&sim->checker->lent, credit->lease);
+    struct watch *watch = loan != NULL ? loan->watch : NULL;
+    const struct window *window = watch != NULL ? owner_window(sim, watch) : NULL;
+
+    if (watch == NULL)
+        return;
+    if (credit->result_bytes > watch->credit_bytes_max)
+        watch->credit_bytes_max = credit->result_bytes;
+    if (window == NULL || watch->window_bytes == 0
+        || window->flying + credit->result_bytes <= watch->window_bytes)
+        return;
+    watch->beyond_bytes += credit->result_bytes;
+    reserve_lends(sim, credit->lease);
 }
 
 void window_sends(struct sim *sim,
@@ -324,6 +370,8 @@ void window_sends(struct sim *sim,
 {
     if (message->type == TRI_MESSAGE_ACCEPTED)
         answer(sim->checker, peer, &message->accepted);
+    else if (message->type == TRI_MESSAGE_ATTACHED)
+        depose(sim->checker, peer, message->attached.number);
     else if (message->type == TRI_MESSAGE_ROW)
         fly(sim, peer, &message->row, bytes);
     else if (message->type == TRI_MESSAGE_CREDIT)
@@ -337,14 +385,20 @@ void credit_begin(struct checker *self)
     tri_dlist_init(&self->windows);
 }
 
-void credit_end(struct checker *self)
+void window_forget(struct checker *self)
 {
     struct tri_dlist_node *node;
+
+    while ((node = tri_dlist_first(&self->windows)) != NULL)
+        window_free(self, tri_container_of(node, struct window, node));
+}
+
+void credit_end(struct checker *self)
+{
 
     for (size_t i = 0; i < PLAN_WORKERS_MAX; i++) {
         forget_leases(&self->leases[i]);
         tri_map_deinit(&self->leases[i]);
     }
-    while ((node = tri_dlist_first(&self->windows)) != NULL)
-        window_free(self, tri_container_of(node, struct window, node));
+    window_forget(self);
 }

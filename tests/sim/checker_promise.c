@@ -49,11 +49,10 @@ static struct promise *promise_new(struct checker *self,
 
 /* ---- reports -------------------------------------------------------------------------------- */
 
-/* The broker cannot but take this result: nothing else can have become of the task. */
-static bool is_sure(const struct sim *sim,
-                    const struct loan *loan,
-                    const struct watch *watch,
-                    uint64_t index)
+bool promise_is_sure(const struct sim *sim,
+                     const struct loan *loan,
+                     const struct watch *watch,
+                     uint64_t index)
 {
     const struct task *task = &watch->tasks[index];
 
@@ -91,7 +90,7 @@ static void await_report(struct sim *sim,
             tri_realloc(promise->tasks, promise->task_count + range.count, sizeof(*promise->tasks));
         for (uint64_t j = range.first; j < range.first + range.count; j++) {
             is_whole = is_whole && !watch_task(sim, watch, j)->reported;
-            if (is_sure(sim, loan, watch, j))
+            if (promise_is_sure(sim, loan, watch, j))
                 promise->tasks[promise->task_count++] = j;
             else
                 is_whole = false;
@@ -122,7 +121,11 @@ void promise_lends(struct sim *sim, struct watch *watch, const struct tri_msg_le
 {
     struct loan *loan = tri_alloc(1, sizeof(*loan));
 
-    *loan = (struct loan){ watch, lease->generation, sim->checker->life };
+    *loan = (struct loan){ .watch = watch,
+                           .generation = lease->generation,
+                           .life = sim->checker->life,
+                           .first = lease->first,
+                           .count = lease->count };
     if (tri_map_put(&sim->checker->lent, lease->lease, loan) != NULL)
         sim_fail(sim, "there has been another lease %llu", (unsigned long long)lease->lease);
 }
@@ -191,18 +194,10 @@ static void check_attached(struct sim *sim, const struct tri_msg_attached *attac
 void promise_gets(struct sim *sim,
                   const struct peer_id *peer,
                   const struct tri_message *message,
-                  struct tri_frame *const *frames,
-                  size_t count)
+                  struct tri_ranges runs)
 {
-    struct tri_rec_result head;
-    size_t size;
-
-    if (message->type == TRI_MESSAGE_RESULTS && count > 1
-        && tri_record_decode_head(TRI_RECORD_RESULT, frames[1]->bytes, &head, &size, NULL)
-               == TRI_OK)
-        await_report(sim, peer, message, head.runs);
-    else if (message->type == TRI_MESSAGE_PARTIAL)
-        await_report(sim, peer, message, message->partial.ranges);
+    if (message->type == TRI_MESSAGE_RESULTS || message->type == TRI_MESSAGE_PARTIAL)
+        await_report(sim, peer, message, runs);
     else if (message->type == TRI_MESSAGE_SEAL)
         await_request(sim, peer, message->type, message->seal.request, message->seal.number);
     else if (message->type == TRI_MESSAGE_CANCEL)
@@ -247,10 +242,12 @@ void checker_broker_dies(struct sim *sim)
     forget_all(self);
     forget_numbers(self);
     hold_forget(sim);
+    window_forget(self);
     for (size_t i = 0; i < sim->plan->batch_count; i++) {
         struct watch *watch = &self->watches[i];
 
         watch->kept = watch->number != 0 ? watch->told : 0;
+        watch->reserve = (struct reserve){ 0 };
         for (uint64_t j = 0; j < watch->plan->count; j++)
             watch->tasks[j].forbidden = watch->tasks[j].for_good;
     }
@@ -270,7 +267,9 @@ void promise_end(struct checker *self)
     void *loan;
 
     forget_all(self);
-    for (size_t at = 0; tri_map_next(&self->lent, &at, &lease, &loan);)
+    for (size_t at = 0; tri_map_next(&self->lent, &at, &lease, &loan);) {
+        free(((struct loan *)loan)->started);
         free(loan);
+    }
     tri_map_deinit(&self->lent);
 }

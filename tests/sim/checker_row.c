@@ -334,6 +334,15 @@ void row_acknowledge(struct watch *watch, struct tri_ranges rows)
     }
 }
 
+void checker_broker_drops(struct sim *sim, uint64_t number, uint64_t row)
+{
+    const struct watch *watch = watch_find(sim, number);
+
+    if (watch != NULL && (row >= watch->row_count || !watch->rows[row].acknowledged))
+        sim_fail(sim, "row %llu of %s is dropped, and no owner has acknowledged it",
+                 (unsigned long long)row, watch->plan->name);
+}
+
 bool row_may_be_gone(const struct watch *watch, const struct task *task)
 {
     return watch->rows[task->row].acknowledged;

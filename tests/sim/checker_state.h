@@ -40,6 +40,14 @@ struct row_seen {
     bool acknowledged; /* by an owner */
 };
 
+/* Who has been given room beyond the window. */
+struct reserve {
+    uint64_t lease; /* and has reported nothing since; 0: none */
+    uint64_t at;    /* the last time */
+    bool has_row;   /* it has, and this task was the last of its report */
+    uint64_t last;
+};
+
 /* All about one batch. */
 struct watch {
     const struct plan_batch *plan;
@@ -62,8 +70,9 @@ struct watch {
     uint64_t row_bytes_max;
     uint64_t credit_bytes_max; /* of one CREDIT */
     uint64_t beyond_bytes;     /* granted into a full window, and not landed */
-    uint64_t window_bytes;     /* of its submitter; 0: others came, with windows of their own */
-    XXH3_state_t *hash;        /* over the first `hashed` values */
+    struct reserve reserve;
+    uint64_t window_bytes; /* of its submitter; 0: others came, with windows of their own */
+    XXH3_state_t *hash;    /* over the first `hashed` values */
     uint64_t hashed;
     uint64_t append_credit; /* as its client was told */
     uint64_t append_bytes;  /* as its client has sent */
@@ -93,6 +102,10 @@ struct loan {
     struct watch *watch;
     uint64_t generation;
     uint64_t life; /* of the broker */
+    uint64_t first;
+    uint64_t count;
+    struct tri_range *started; /* as its worker has said last */
+    size_t started_count;
 };
 
 /* One life of a worker, and when the broker has heard of it. */
@@ -205,11 +218,16 @@ bool row_may_halt(const struct sim *sim, const struct plan_batch *batch);
 void promise_gets(struct sim *sim,
                   const struct peer_id *peer,
                   const struct tri_message *message,
-                  struct tri_frame *const *frames,
-                  size_t count);
+                  struct tri_ranges runs);
 void promise_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
 
 void promise_lends(struct sim *sim, struct watch *watch, const struct tri_msg_lease *lease);
+
+/* The broker cannot but take this result: nothing else can have become of the task. */
+bool promise_is_sure(const struct sim *sim,
+                     const struct loan *loan,
+                     const struct watch *watch,
+                     uint64_t index);
 void promise_begin(struct checker *self);
 void promise_end(struct checker *self);
 
@@ -220,8 +238,19 @@ void window_sends(struct sim *sim,
                   const struct peer_id *peer,
                   const struct tri_message *message,
                   uint64_t bytes);
+
+/* The broker has died, and all connections with it. */
+void window_forget(struct checker *self);
 void credit_begin(struct checker *self);
 void credit_end(struct checker *self);
+
+/* ---- checker_reserve.c ---------------------------------------------------------------------- */
+
+/* `runs`: of a report, the tasks with results. */
+void reserve_gets(struct sim *sim, const struct tri_message *message, struct tri_ranges runs);
+
+/* CREDIT for this lease that does not fit into the window of its owner. */
+void reserve_lends(struct sim *sim, uint64_t lease);
 
 /* ---- checker_reader.c ----------------------------------------------------------------------- */
 
