@@ -11,27 +11,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "usage: trireme-sim [--seed N] [--seeds COUNT] [--trace]\n"
-                            "       trireme-sim --list FILE\n"
-                            "       trireme-sim --seed N --twice\n"
-                            "       trireme-sim-planted --bugs\n"
-                            "       trireme-sim-planted --planted BUG ...\n"
-                            "\n"
-                            "  --seed N       the (first) seed: 1\n"
-                            "  --seeds COUNT  so many seeds from there on: 1\n"
-                            "  --list FILE    the seeds that a file names, one a line\n"
-                            "  --twice        live through each world twice: nothing may differ\n"
-                            "  --check STEPS  verify the engine's invariants so often: 1\n"
-                            "  --memory       the broker has no disk, and never dies\n"
-                            "  --hostile      there are strangers, who lie and pry\n"
-                            "  --trace        tell the story\n"
-                            "  --planted BUG  with that one of the bugs that --bugs lists\n";
+static const char usage[] =
+    "usage: trireme-sim [--seed N] [--seeds COUNT] [--trace]\n"
+    "       trireme-sim --list FILE\n"
+    "       trireme-sim --seed N --twice\n"
+    "       trireme-sim-planted --bugs\n"
+    "       trireme-sim-planted --planted BUG ...\n"
+    "\n"
+    "  --seed N       the (first) seed: 1\n"
+    "  --seeds COUNT  so many seeds from there on: 1\n"
+    "  --list FILE    the seeds that a file names, one a line\n"
+    "  --twice        live through each world twice: nothing may differ\n"
+    "  --check STEPS  verify the engine's invariants so often: 1\n"
+    "  --memory       the broker has no disk, and never dies\n"
+    "  --hostile      there are strangers, who lie and pry\n"
+    "  --trace        tell the story\n"
+    "  --each         say of every world what happened in it, and its hash\n"
+    "  --planted BUG  with that one of the bugs that --bugs lists\n";
 
 struct options {
     uint64_t seed;
     uint64_t seeds;
     const char *list;
-    bool twice;
+    bool tells_each;
     struct sim_options world;
     bool lists_bugs;
 };
@@ -73,16 +75,24 @@ static void plant(uint64_t number)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' },    { "check", required_argument, NULL, 'c' },
-        { "twice", no_argument, NULL, '2' },         { "trace", no_argument, NULL, 't' },
-        { "memory", no_argument, NULL, 'm' },        { "hostile", no_argument, NULL, 'x' },
-        { "planted", required_argument, NULL, 'p' }, { "bugs", no_argument, NULL, 'b' },
-        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },
+        { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' },
+        { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },
+        { "trace", no_argument, NULL, 't' },
+        { "memory", no_argument, NULL, 'm' },
+        { "hostile", no_argument, NULL, 'x' },
+        { "planted", required_argument, NULL, 'p' },
+        { "bugs", no_argument, NULL, 'b' },
+        { "each", no_argument, NULL, 'e' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
 
     *options = (struct options){ .seed = 1, .seeds = 1 };
+    options->world.program = strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 : argv[0];
     while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         if (option == 's')
             options->seed = parse_number(optarg);
@@ -91,13 +101,15 @@ static void parse(struct options *options, int argc, char **argv)
         else if (option == 'l')
             options->list = optarg;
         else if (option == 'c')
-            broker_check_every(parse_number(optarg));
+            options->world.check_every = parse_number(optarg);
         else if (option == 'p')
-            plant(parse_number(optarg));
+            options->world.planted = parse_number(optarg);
         else if (option == 'b')
             options->lists_bugs = true;
         else if (option == '2')
-            options->twice = true;
+            options->world.twice = true;
+        else if (option == 'e')
+            options->tells_each = true;
         else if (option == 't')
             options->world.trace = true;
         else if (option == 'm')
@@ -122,6 +134,14 @@ static void add(struct totals *totals, const struct sim *sim)
         to[i] += from[i];
 }
 
+static void print_world(const struct sim *sim)
+{
+    printf("seed %" PRIu64 ": hash %016" PRIx64 ", %.1f s, %" PRIu64 " messages, %" PRIu64
+           " faults, %" PRIu64 " crashes\n",
+           sim->seed, sim->hash, (double)sim->now / 1e6, sim->counts.messages, sim->counts.faults,
+           sim->counts.crashes);
+}
+
 static void run(const struct options *options, uint64_t seed, struct totals *totals)
 {
     struct sim_options silent = options->world;
@@ -131,9 +151,9 @@ static void run(const struct options *options, uint64_t seed, struct totals *tot
     silent.trace = false;
     sim_run(seed, &options->world, &sim);
     add(totals, &sim);
-    if (options->world.trace)
-        printf("seed %" PRIu64 ": hash %016" PRIx64 "\n", seed, sim.hash);
-    if (!options->twice)
+    if (options->world.trace || options->tells_each)
+        print_world(&sim);
+    if (!options->world.twice)
         return;
     sim_run(seed, &silent, &again);
     if (sim.hash != again.hash)
@@ -181,6 +201,8 @@ int main(int argc, char **argv)
         planted_list();
         return 0;
     }
+    plant(options.world.planted);
+    broker_check_every(options.world.check_every);
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     if (options.list != NULL)

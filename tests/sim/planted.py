@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The simulator is itself tested: every planted bug (planted.h) must be found by the checker within
-a thousand seeds, and without any bug the same seeds are clean.
+a thousand seeds, what is printed as the replay shows it again, and without any bug the same seeds
+are clean.
 
 usage: planted.py TRIREME-SIM-PLANTED [--seeds N] [--only NUMBER]
 """
@@ -8,6 +9,7 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -32,15 +34,46 @@ def read_list(program):
             for number, name, path, guarantee, words in bugs if number != "0"]
 
 
-def judge(bug, run, seconds):
+def verdict(run):
+    """The line that says what went wrong in which world."""
+    return re.search(r"^seed (\d+), at .*", run.stderr, re.M)
+
+
+def replays(program, run, exactly):
+    """What is printed as the replay goes wrong in the same way, line by line."""
+    line = re.search(r"^replay: (.*)", run.stderr, re.M)
+    command = shlex.split(line[1]) if line else [""]
+    if command[0] != os.path.basename(program):
+        return False
+    again = subprocess.run([program] + command[1:], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, text=True)
+    return again.returncode == 1 and (not exactly or again.stderr == run.stderr)
+
+
+def check_replays(program):
+    """Worlds of every kind, with a bug that is found soon."""
+    for options in (["--memory"], ["--hostile"], ["--memory", "--hostile", "--twice"], []):
+        run = subprocess.run([program, "--planted", "11", "--seeds", "1000"] + UNCHECKED + options,
+                             capture_output=True, text=True)
+        if run.returncode != 1 or not replays(program, run, True):
+            print(f"planted: NOT THE SAME AGAIN with {options}\n{run.stderr[-500:]}")
+            return False
+    return True
+
+
+def judge(program, bug, run, seconds):
     """Seed and line of the story, or None and what is wrong."""
     number, name, path, guarantee, words = bug
-    found = re.search(r"^seed (\d+), at .*", run.stderr, re.M)
-    if run.returncode == 1 and found:
+    found = verdict(run)
+    exactly = name != "CHANCE"  # its chance depends on the worlds before
+    if run.returncode == 1 and found and not replays(program, run, exactly):
+        print(f"{number:2} {name}: NOT THE SAME AGAIN\n{run.stderr[-500:]}")
+    elif run.returncode == 1 and found:
         print(f"{number:2} {name}: {words} (guarantee {guarantee}; {path})\n"
               f"   {found[0]} [{seconds:.1f} s]")
         return int(found[1])
-    print(f"{number:2} {name}: NOT FOUND, status {run.returncode}\n{run.stderr[-500:]}")
+    else:
+        print(f"{number:2} {name}: NOT FOUND, status {run.returncode}\n{run.stderr[-500:]}")
     return None
 
 
@@ -58,16 +91,17 @@ def main():
         bugs = [bug for bug in bugs if bug[0] == options.only]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = pool.map(lambda bug: live(options.program, bug[0], options.seeds), bugs)
-        seeds = [judge(bug, *run) for bug, run in zip(bugs, runs)]
+        seeds = [judge(options.program, bug, *run) for bug, run in zip(bugs, runs)]
     found = [seed for seed in seeds if seed is not None]
     control, _ = live(options.program, 0, max(found, default=options.seeds))
     clean = control.returncode == 0
+    same = check_replays(options.program)
     print(f"planted: {len(found)} of {len(bugs)} bugs found by seed {max(found, default=0)}; "
           f"without them these seeds are {'clean' if clean else 'NOT CLEAN'}; "
           f"{time.monotonic() - begun:.1f} s")
     if not clean:
         print(control.stderr[-2000:])
-    sys.exit(0 if clean and len(found) == len(bugs) else 1)
+    sys.exit(0 if clean and same and len(found) == len(bugs) else 1)
 
 
 main()

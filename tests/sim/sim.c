@@ -148,14 +148,26 @@ void sim_remember(uint64_t seed, const struct sim_options *options)
     replay_options = *options;
 }
 
+/* Everything that this world depends on, and what looks at it. */
 void sim_replay(void)
 {
-    char text[80];
-    int size = snprintf(text, sizeof(text), "replay: trireme-sim --seed %llu%s%s --trace\n",
-                        (unsigned long long)replay_seed, replay_options.memory ? " --memory" : "",
-                        replay_options.hostile ? " --hostile" : "");
+    const struct sim_options *options = &replay_options;
+    char text[256];
+    char number[32];
+    int size = snprintf(text, sizeof(text), "replay: %s --seed %llu%s%s%s", options->program,
+                        (unsigned long long)replay_seed, options->memory ? " --memory" : "",
+                        options->hostile ? " --hostile" : "", options->twice ? " --twice" : "");
 
     fwrite(text, 1, (size_t)size, stderr);
+    size =
+        snprintf(number, sizeof(number), " --planted %llu", (unsigned long long)options->planted);
+    if (options->planted != 0)
+        fwrite(number, 1, (size_t)size, stderr);
+    size =
+        snprintf(number, sizeof(number), " --check %llu", (unsigned long long)options->check_every);
+    if (options->check_every > 1)
+        fwrite(number, 1, (size_t)size, stderr);
+    fputs(" --trace\n", stderr);
     fflush(stderr);
 }
 

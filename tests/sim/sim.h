@@ -98,6 +98,12 @@ struct sim_options {
     bool trace;
     bool memory;  /* the broker has a store in memory: it never dies */
     bool hostile; /* there are strangers (stranger.h) */
+
+    /* for the replay only */
+    const char *program;
+    uint64_t planted;
+    uint64_t check_every;
+    bool twice;
 };
 
 /* Live through one world from `seed`; on return everything in it has ended well. */
