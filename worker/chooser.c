@@ -10,7 +10,8 @@
 #define COROUTINE_BYTES (UINT64_C(16) << 10)
 #define FILES_PER_PROCESS 4u /* of the session and the launcher: link, table, pidfd, pipe */
 #define FILES_PER_COMMAND 5u /* of the launcher: pipes, and both ends of one that is starting */
-#define PROCESS_THREADS 2u   /* a host of one oar has a watch beside it */
+#define FILES_PER_HOST 4u    /* the same for a host of many oars */
+#define PROCESS_THREADS 2u   /* a host has a watch beside its oar, or its oars */
 #define BLOCKING_THREADS 16u
 
 /* Commands beyond one a core. Between the end of a command and the start of the next a core would
@@ -159,24 +160,48 @@ static uint64_t oar_files(const struct tri_rec_spec *spec, enum tri_model model)
     return model == TRI_MODEL_PROCESS ? FILES_PER_PROCESS : model == TRI_MODEL_THREAD ? 1 : 0;
 }
 
+/* Are they descriptors of the session and the launcher? The others are of the batch's own host. */
+static bool shares_files(const struct tri_rec_spec *spec, enum tri_model model)
+{
+    return spec->argv.count != 0 || model == TRI_MODEL_PROCESS;
+}
+
+/* Clamp by what one oar takes of what there is and others have not taken. */
+static void clamp_share(struct choice *choice,
+                        uint64_t there,
+                        uint64_t taken,
+                        const struct chooser_others *others,
+                        uint64_t per_oar,
+                        const char *what)
+{
+    uint64_t left = there > taken ? there - taken : 0;
+    char why[80];
+
+    if (there == 0 || per_oar == 0)
+        return;
+    snprintf(why, sizeof(why), "%s%s", what, others->may_come ? ", which batches share" : "");
+    clamp(choice, (others->may_come ? left / 2 : left) / per_oar, why);
+}
+
 static void clamp_all(const struct tri_rec_spec *spec,
                       const struct chooser_machine *machine,
+                      const struct chooser_others *others,
                       struct choice *choice)
 {
-    uint64_t processes = oar_processes(spec, choice->model);
-    uint64_t files = oar_files(spec, choice->model);
+    static const struct chooser_others nobody;
+    const struct chooser_others *of_files = shares_files(spec, choice->model) ? others : &nobody;
 
     /* The number of tasks is known for ranges only; items may still be coming. */
     if (spec->source == TRI_SOURCE_RANGE && spec->width == 0)
         clamp(choice, spec->count, "the number of tasks");
     if (machine->width_max != 0)
         clamp(choice, machine->width_max, "this worker's --width");
-    if (machine->memory_bytes != 0)
-        clamp(choice, machine->memory_bytes / oar_bytes(choice->model), "the memory there is");
-    if (machine->processes_max != 0 && processes != 0)
-        clamp(choice, machine->processes_max / processes, "the limit of processes and threads");
-    if (machine->files_max != 0 && files != 0)
-        clamp(choice, machine->files_max / files, "the limit of open files");
+    clamp_share(choice, machine->memory_bytes, others->memory_bytes, others,
+                oar_bytes(choice->model), "the memory there is");
+    clamp_share(choice, machine->processes_max, others->processes, others,
+                oar_processes(spec, choice->model), "the limit of processes and threads");
+    clamp_share(choice, machine->files_max, of_files->files, of_files,
+                oar_files(spec, choice->model), "the limit of open files");
     clamp(choice, CHOOSER_WIDTH_MAX, "the protocol");
 }
 
@@ -184,6 +209,7 @@ void chooser_choose(const struct tri_rec_spec *spec,
                     uint64_t handler_flags,
                     const struct chooser_profile *profile,
                     const struct chooser_machine *machine,
+                    const struct chooser_others *others,
                     struct choice *choice)
 {
     (void)profile;
@@ -201,5 +227,23 @@ void chooser_choose(const struct tri_rec_spec *spec,
         say(choice, "; width %lu was asked for", (unsigned long)spec->width);
     else
         choice->width = prior_width(spec, handler_flags, machine, choice);
-    clamp_all(spec, machine, choice);
+    clamp_all(spec, machine, others, choice);
+}
+
+void chooser_share(struct chooser_others *others,
+                   const struct tri_rec_spec *spec,
+                   const struct choice *choice)
+{
+    bool host_per_oar = choice->model == TRI_MODEL_PROCESS && spec->argv.count == 0;
+
+    if (choice->status != TRI_OK)
+        return;
+    others->memory_bytes += choice->width * oar_bytes(choice->model);
+    others->processes += choice->width * oar_processes(spec, choice->model);
+    if (shares_files(spec, choice->model))
+        others->files += choice->width * oar_files(spec, choice->model);
+    if (!host_per_oar) {
+        others->processes += PROCESS_THREADS;
+        others->files += FILES_PER_HOST;
+    }
 }

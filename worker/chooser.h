@@ -4,6 +4,8 @@
  * (nothing, so far: the profile is all zero until measuring exists, and then the field's rule of
  * thumb decides) and what the machine has. A model or a width that was asked for is obeyed; both
  * are clamped by memory, processes and descriptors, and the reason says so with its numbers.
+ * Batches share them: where others may come, each takes at most half of what is left, and one oar
+ * when there is nothing; what it was given it keeps.
  *
  * Rule of thumb: computing: one thread per core; waiting in tri_* calls: the loop, many at once;
  * blocking behind the runtime's back: more threads than cores; handlers that are not thread-safe: a
@@ -47,6 +49,14 @@ struct chooser_machine {
     uint64_t width_max;     /* --width */
 };
 
+/* What the other batches of this worker were given, of what all of them share. */
+struct chooser_others {
+    uint64_t memory_bytes;
+    uint64_t processes;
+    uint64_t files;
+    bool may_come; /* then a batch takes half of what is left */
+};
+
 struct choice {
     enum tri_status status;
     enum tri_model model;
@@ -58,6 +68,12 @@ void chooser_choose(const struct tri_rec_spec *spec,
                     uint64_t handler_flags,
                     const struct chooser_profile *profile,
                     const struct chooser_machine *machine,
+                    const struct chooser_others *others,
                     struct choice *choice);
+
+/* Another batch runs by this choice. */
+void chooser_share(struct chooser_others *others,
+                   const struct tri_rec_spec *spec,
+                   const struct choice *choice);
 
 #endif

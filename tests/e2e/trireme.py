@@ -187,9 +187,9 @@ class Cluster:
         self.workers = []
         self.clients = []
 
-    def worker(self, *args, name=None, **kw):
+    def worker(self, *args, name=None, program="trireme-worker", **kw):
         name = name or f"w{len(self.workers) + 1}"
-        worker = Daemon("trireme-worker", "--broker", self.endpoint, "--name", name,
+        worker = Daemon(program, "--broker", self.endpoint, "--name", name,
                         "--allow-commands", "--log-level", "warn", *args, **kw)
         worker.worker_name = name
         self.workers.append(worker)

@@ -104,14 +104,32 @@ static bool is_clamped(const struct session *self, const struct batch *batch)
            && batch->choice.model != TRI_MODEL_SERIAL;
 }
 
+/* What the batches that are here have been given. A private run has no other. */
+static struct chooser_others others_of(const struct session *self, const struct batch *batch)
+{
+    struct chooser_others others = { .may_come = !self->options.private_run };
+    uint64_t key;
+    void *value;
+
+    for (size_t at = 0; tri_map_next(&self->batches, &at, &key, &value);) {
+        const struct batch *other = value;
+
+        if (other != batch)
+            chooser_share(&others, &other->spec, &other->choice);
+    }
+    return others;
+}
+
 static void choose(struct session *self, struct batch *batch)
 {
     static const struct chooser_profile unmeasured;
+    struct chooser_others others = others_of(self, batch);
     uint64_t flags;
 
     if (find_nature(self, batch, &flags) != TRI_OK)
         return;
-    chooser_choose(&batch->spec, flags, &unmeasured, &self->options.machine, &batch->choice);
+    chooser_choose(&batch->spec, flags, &unmeasured, &self->options.machine, &others,
+                   &batch->choice);
     if (is_clamped(self, batch))
         effects_trace(self, "batch.clamped batch=%lu width=%lu wanted=%lu why=\"%s\"",
                       (unsigned long)batch->number, (unsigned long)batch->choice.width,

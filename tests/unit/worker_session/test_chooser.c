@@ -311,6 +311,8 @@ static const struct row rows[] = {
       "open files" },
 };
 
+static const struct chooser_others alone; /* no other batch, now or later */
+
 START_TEST(the_choice_follows_the_table)
 {
     static const struct chooser_profile unmeasured;
@@ -321,7 +323,7 @@ START_TEST(the_choice_follows_the_table)
     struct choice choice;
 
     spec.argv.count = row->command;
-    chooser_choose(&spec, row->flags, &unmeasured, &row->machine, &choice);
+    chooser_choose(&spec, row->flags, &unmeasured, &row->machine, &alone, &choice);
     ck_assert_msg(choice.status == row->status, "%s: %s", row->what, choice.reason);
     ck_assert_msg(strstr(choice.reason, row->why) != NULL, "%s: '%s' does not say '%s'", row->what,
                   choice.reason, row->why);
@@ -340,8 +342,66 @@ START_TEST(items_may_still_be_coming_so_their_number_does_not_count)
     const struct chooser_machine machine = { MACHINE };
     struct choice choice;
 
-    chooser_choose(&spec, HANDLER_WAITS, &unmeasured, &machine, &choice);
+    chooser_choose(&spec, HANDLER_WAITS, &unmeasured, &machine, &alone, &choice);
     ck_assert_uint_eq(choice.width, CHOOSER_ASYNC_WIDTH);
+}
+END_TEST
+
+/* ---- several batches ------------------------------------------------------------------------- */
+
+static struct choice next_batch(const struct chooser_machine *machine,
+                                struct chooser_others *others,
+                                enum tri_model model,
+                                bool command)
+{
+    static const struct chooser_profile unmeasured;
+    struct tri_rec_spec spec = { .source = TRI_SOURCE_ITEMS, .model = model, .width = 500 };
+    struct choice choice;
+
+    spec.argv.count = command;
+    chooser_choose(&spec, 0, &unmeasured, machine, others, &choice);
+    chooser_share(others, &spec, &choice);
+    return choice;
+}
+
+START_TEST(batches_leave_something_to_those_that_come)
+{
+    const struct chooser_machine machine = { MACHINE, .files_max = 400, .processes_max = 300 };
+    struct chooser_others others = { .may_come = true };
+    uint64_t before = 500;
+
+    for (int i = 0; i < 5; i++) {
+        struct choice choice = next_batch(&machine, &others, TRI_MODEL_THREAD, true);
+
+        ck_assert_uint_ge(choice.width, 1);
+        ck_assert_uint_lt(choice.width, before);
+        ck_assert_ptr_nonnull(strstr(choice.reason, "by the limit of open files, which batches "
+                                                    "share"));
+        ck_assert_uint_le(others.files, machine.files_max);
+        ck_assert_uint_le(others.processes, machine.processes_max);
+        before = choice.width;
+    }
+    for (int i = 0; i < 30; i++)
+        ck_assert_uint_ge(next_batch(&machine, &others, TRI_MODEL_THREAD, true).width, 1);
+}
+END_TEST
+
+START_TEST(the_only_batch_there_will_be_takes_everything)
+{
+    const struct chooser_machine machine = { MACHINE, .files_max = 400 };
+    struct chooser_others others = alone;
+
+    ck_assert_uint_eq(next_batch(&machine, &others, TRI_MODEL_PROCESS, true).width, 80);
+}
+END_TEST
+
+START_TEST(descriptors_of_a_host_of_its_own_are_not_shared)
+{
+    const struct chooser_machine machine = { MACHINE, .files_max = 400 };
+    struct chooser_others others = { .may_come = true };
+
+    for (int i = 0; i < 9; i++)
+        ck_assert_uint_eq(next_batch(&machine, &others, TRI_MODEL_THREAD, false).width, 400);
 }
 END_TEST
 
@@ -350,6 +410,9 @@ int main(void)
     TCase *tcase = tcase_create("chooser");
 
     tcase_add_loop_test(tcase, the_choice_follows_the_table, 0, TRI_COUNT_OF(rows));
+    tcase_add_test(tcase, batches_leave_something_to_those_that_come);
+    tcase_add_test(tcase, the_only_batch_there_will_be_takes_everything);
+    tcase_add_test(tcase, descriptors_of_a_host_of_its_own_are_not_shared);
     tcase_add_test(tcase, items_may_still_be_coming_so_their_number_does_not_count);
     return unit_run("worker_session/chooser", tcase);
 }

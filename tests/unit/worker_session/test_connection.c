@@ -170,6 +170,30 @@ START_TEST(another_version_ends_the_worker)
 }
 END_TEST
 
+static void few_processes(struct session_options *options)
+{
+    options->machine.processes_max = 100;
+}
+
+START_TEST(batches_share_what_the_machine_allows)
+{
+    session_begins(few_processes);
+    worker_joins();
+    batch_comes(1, "compute", TRI_MODEL_THREAD, 80);
+    expect("OARS 1 thread x50");
+    expect_host(1, "thread", 50);
+    batch_comes(2, "compute", TRI_MODEL_THREAD, 80);
+    expect("OARS 2 thread x24");
+    expect_host(2, "thread", 24);
+    batch_ends(1);
+    expect("end 1");
+    batch_comes(3, "compute", TRI_MODEL_THREAD, 80);
+    expect("OARS 3 thread x37");
+    expect_host(3, "thread", 37);
+    session_ends();
+}
+END_TEST
+
 static void private_run(struct session_options *options)
 {
     options->private_run = true;
@@ -444,6 +468,7 @@ int main(void)
     tcase_add_test(tcase, leases_end_lease_ms_after_the_last_answered_heartbeat_was_sent);
     tcase_add_test(tcase, a_batch_that_is_told_again_is_answered_again);
     tcase_add_test(tcase, another_version_ends_the_worker);
+    tcase_add_test(tcase, batches_share_what_the_machine_allows);
     tcase_add_test(tcase, a_private_worker_goes_with_its_broker);
     tcase_add_test(tcase, results_without_credit_are_kept_and_more_is_asked_for);
     tcase_add_test(tcase, room_for_the_first_of_a_lease_is_asked_for_at_once);
