@@ -20,15 +20,7 @@
 #include "common/buffer.h"
 #include "common/map.h"
 #include "common/rangeset.h"
-
-#include <check.h>
-
-/* Check writes a record for every assertion that holds; here are millions of them. */
-#define STORY_CHECK(condition, ...)    \
-    do {                               \
-        if (!(condition))              \
-            ck_abort_msg(__VA_ARGS__); \
-    } while (0)
+#include "tests/unit/story_check.h"
 
 #define HEARTBEAT_MS 1000
 #define LEASE_MS 10000

@@ -4,13 +4,14 @@
 #include "common/proto/chunk.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct account *settle(struct fake *self, uint64_t index, enum fate fate)
 {
     struct account *account = &self->accounts[index];
 
-    ck_assert_uint_lt(index, self->count);
-    ck_assert_msg(account->fate == FATE_OPEN, "task %lu came back twice", (unsigned long)index);
+    STORY_CHECK(index < self->count, "there is no task %lu", (unsigned long)index);
+    STORY_CHECK(account->fate == FATE_OPEN, "task %lu came back twice", (unsigned long)index);
     account->fate = fate;
     self->open--;
     return account;
@@ -71,8 +72,7 @@ static void on_ended(struct fake *self, const struct tri_msg_ended *ended)
 
         account->outcome = entry.outcome;
         account->attempts = entry.attempts;
-        snprintf(account->error, sizeof(account->error), "%.*s", (int)entry.error.size,
-                 (const char *)entry.error.data);
+        account->error = strndup((const char *)entry.error.data, entry.error.size);
         tri_buffer_append(&account->value, entry.value.data, entry.value.size);
     }
 }
@@ -98,7 +98,7 @@ bool fake_step(struct fake *self)
         self->closed = true;
         return false;
     }
-    ck_assert_msg(status == TRI_OK, "%s", error.text);
+    STORY_CHECK(status == TRI_OK, "%s", error.text);
     if (message->type == TRI_MESSAGE_RESULTS)
         on_results(self, &received);
     else if (message->type == TRI_MESSAGE_PARTIAL)
@@ -120,15 +120,14 @@ bool fake_step(struct fake *self)
 void fake_finish(struct fake *self)
 {
     while (self->open != 0)
-        ck_assert_msg(fake_step(self), "the host is gone, %lu tasks open",
-                      (unsigned long)self->open);
+        STORY_CHECK(fake_step(self), "the host is gone, %lu tasks open", (unsigned long)self->open);
 }
 
 void fake_wait_for(struct fake *self, uint64_t first, uint64_t count)
 {
     for (uint64_t i = first; i < first + count; i++) {
         while (self->accounts[i].fate == FATE_OPEN)
-            ck_assert_msg(fake_step(self), "the host is gone, task %lu open", (unsigned long)i);
+            STORY_CHECK(fake_step(self), "the host is gone, task %lu open", (unsigned long)i);
     }
 }
 
@@ -137,10 +136,10 @@ struct tri_value fake_value(const struct fake *self, uint64_t index)
     const struct account *account = &self->accounts[index];
     struct tri_value value;
 
-    ck_assert_msg(account->fate == FATE_VALUE, "task %lu has no value but fate %d: %s",
-                  (unsigned long)index, account->fate, account->error);
-    ck_assert_int_eq(tri_value_unpack_whole(tri_buffer_bytes(&account->value), &value, NULL),
-                     TRI_OK);
+    STORY_CHECK(account->fate == FATE_VALUE, "task %lu has no value but fate %d: %s",
+                (unsigned long)index, account->fate, account->error != NULL ? account->error : "");
+    STORY_CHECK(tri_value_unpack_whole(tri_buffer_bytes(&account->value), &value, NULL) == TRI_OK,
+                "task %lu has no msgpack value", (unsigned long)index);
     return value;
 }
 
@@ -148,8 +147,17 @@ int64_t fake_integer(const struct fake *self, uint64_t index)
 {
     struct tri_value value = fake_value(self, index);
 
-    ck_assert_int_eq(value.type, TRI_INT);
+    STORY_CHECK(value.type == TRI_INT, "task %lu has a value of type %d", (unsigned long)index,
+                value.type);
     return value.integer;
+}
+
+void fake_expect_integer(const struct fake *self, uint64_t index, int64_t wanted)
+{
+    int64_t got = fake_integer(self, index);
+
+    STORY_CHECK(got == wanted, "task %lu has %ld, not %ld", (unsigned long)index, (long)got,
+                (long)wanted);
 }
 
 void fake_expect_ended(const struct fake *self,

@@ -122,10 +122,16 @@ void fake_open(struct fake *self, const struct fake_options *options, uint64_t c
     send_batch(self, options, count);
 }
 
+static void account_deinit(struct account *account)
+{
+    tri_buffer_deinit(&account->value);
+    free(account->error);
+}
+
 static void forget(struct fake *self)
 {
     for (uint64_t i = 0; i < self->count; i++)
-        tri_buffer_deinit(&self->accounts[i].value);
+        account_deinit(&self->accounts[i]);
     free(self->accounts);
     tri_reducer_destroy(&self->reducer);
     link_deinit(&self->link);

@@ -10,10 +10,10 @@
 #include "common/proto/codec.h"
 #include "common/reduce.h"
 #include "common/value.h"
+#include "tests/unit/story_check.h"
 #include "worker/host_table.h"
 #include "worker/link.h"
 
-#include <check.h>
 #include <sys/types.h>
 
 enum fate { FATE_OPEN, FATE_VALUE, FATE_FOLDED, FATE_ENDED, FATE_RELEASED };
@@ -23,7 +23,7 @@ struct account {
     struct tri_buffer value; /* msgpack */
     uint64_t outcome;
     uint64_t attempts;
-    char error[256];
+    char *error;
 };
 
 struct fake {
@@ -104,6 +104,7 @@ void fake_wait_for(struct fake *self, uint64_t first, uint64_t count);
 /* The value of task `index`, which must have one. */
 struct tri_value fake_value(const struct fake *self, uint64_t index);
 int64_t fake_integer(const struct fake *self, uint64_t index);
+void fake_expect_integer(const struct fake *self, uint64_t index, int64_t wanted);
 void fake_expect_text(const struct fake *self, uint64_t index, const char *text);
 void fake_expect_ended(const struct fake *self,
                        uint64_t index,
