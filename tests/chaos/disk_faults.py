@@ -91,7 +91,8 @@ def begin(lab, file, lines, handler, *options):
 
 # What others leave of the disk, and what a batch then wants of it, results not counted.
 LEFT_BYTES, BATCH = (0, 1 << 20), (b"x" * 20000 + b"\n") * 20
-FULL, WAITS = "the disk of the broker's store is full", "waits for room"
+FULL = "the disk of the broker's store is full"
+WAITS = ("waits for room", "has no room for more of its tasks")  # says the broker; its client
 
 
 class Filling:
@@ -108,7 +109,7 @@ class Filling:
         cli = begin(self.lab, file, BATCH, "echo", "--connect-timeout", "5s")
         errors = trireme.Reader(cli.stderr)
         trireme.wait_until(lambda: errors.lines or cli.poll() is not None, "it ends, or complains")
-        if errors.lines and WAITS in errors.lines[0][1].decode():
+        if errors.lines and any(why in errors.lines[0][1].decode() for why in WAITS):
             self.waiting = cli
             return False
         status = cli.wait()
