@@ -87,6 +87,23 @@ static uint64_t next_index(const struct tri_follow *self)
     return self->cursor;
 }
 
+/* Of rows with the same next index, the one of the oldest generation: what replaces it is still
+ * here then. */
+static struct tri_row *oldest_of_index(const struct tri_follow *self, struct tri_row *row)
+{
+    if (row == NULL || !in_order(self) || row->generation == self->first_generation)
+        return row;
+    tri_dlist_foreach(&self->rows, node)
+    {
+        struct tri_row *other = tri_container_of(node, struct tri_row, node);
+
+        if (other->generation < row->generation && tri_heap_is_linked(&other->turn)
+            && other->index == row->index)
+            row = other;
+    }
+    return row;
+}
+
 /* The row whose turn it is, or NULL. */
 static struct tri_row *first_row(const struct tri_follow *self)
 {
@@ -95,6 +112,7 @@ static struct tri_row *first_row(const struct tri_follow *self)
 
     if (self->hold)
         return NULL;
+    row = oldest_of_index(self, row);
     if (row == NULL || !in_order(self) || row->index <= self->cursor || self->ended
         || self->state == FOLLOW_FAILED)
         return row;

@@ -288,6 +288,26 @@ START_TEST(a_result_that_was_replaced_before_it_was_given_is_not_given)
 }
 END_TEST
 
+START_TEST(of_three_generations_the_newest_result_of_each_task_is_given)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 4, false);
+    uint64_t all[] = { 0, 1, 2, 3 };
+    struct tri_task_result result;
+
+    broker_entries(&s, 7, 0, 1, all, 4);
+    broker_entries(&s, 7, 1, 2, all, 4);
+    broker_entries(&s, 7, 2, 3, all + 1, 2);
+    for (uint64_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+    }
+    broker_ends(&s, 7, 4, 0);
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
 {
     struct story s = story_up();
@@ -427,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, a_later_generation_brings_another_result);
     tcase_add_test(tcase, a_later_generation_that_is_under_way_does_not_change_what_had_ended);
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
+    tcase_add_test(tcase, of_three_generations_the_newest_result_of_each_task_is_given);
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
