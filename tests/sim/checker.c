@@ -78,7 +78,9 @@ static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
         if (task->lease != 0 && task->lease != ended->lease && task->claimed != ended->lease)
             continue; /* it has been leased again since: that attempt is stale */
         task->returned = true;
-        if (ended->generation != task->charged_generation)
+        if (ended->generation < task->charged_generation)
+            continue; /* it was retried by hand since */
+        if (ended->generation > task->charged_generation)
             task->charged = 0;
         task->charged_generation = (uint8_t)ended->generation;
         if (entry.attempts > task->charged)
@@ -186,6 +188,37 @@ static uint64_t charges(const struct sim *sim, struct task *task, uint64_t gener
     return vanish_count(sim, task) + (task->charged_generation == generation ? task->charged : 0u);
 }
 
+/* A task that has ended while others of the lease were fetched. */
+static void owe(struct sim *sim,
+                const struct watch *watch,
+                const struct tri_msg_lease *lease,
+                uint64_t index)
+{
+    if (index == lease->first || index == lease->first + lease->count - 1)
+        sim_fail(sim, "LEASE of task %s/%llu, which has ended", watch->plan->name,
+                 (unsigned long long)index);
+    sim->checker->owed_lease = lease->lease;
+    tri_rangeset_add(&sim->checker->owed, index, 1);
+}
+
+static void pay(struct sim *sim, const struct tri_message *message)
+{
+    struct checker *self = sim->checker;
+    const struct tri_msg_cancel_lease *cancel = &message->cancel_lease;
+
+    if (tri_rangeset_is_empty(&self->owed))
+        return;
+    if (message->type != TRI_MESSAGE_CANCEL_LEASE || cancel->lease != self->owed_lease)
+        sim_fail(sim, "lease %llu holds %llu tasks that have ended, and they are not taken back",
+                 (unsigned long long)self->owed_lease,
+                 (unsigned long long)tri_rangeset_count(&self->owed));
+    for (size_t i = 0; i < cancel->ranges.count; i++) {
+        struct tri_range range = tri_ranges_at(cancel->ranges, i);
+
+        tri_rangeset_remove(&self->owed, range.first, range.count);
+    }
+}
+
 static void check_lease(struct sim *sim,
                         const struct peer_id *peer,
                         const struct tri_msg_lease *lease)
@@ -199,12 +232,9 @@ static void check_lease(struct sim *sim,
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
         struct task *task = watch_task(sim, watch, i);
 
-        if (task->standing != STANDING_OPEN && lease->generation <= task->generation)
-            sim_fail(sim, "LEASE of task %s/%llu, which has ended", watch->plan->name,
-                     (unsigned long long)i);
-        if (task->secured)
-            sim_fail(sim, "LEASE of task %s/%llu, whose result was acknowledged", watch->plan->name,
-                     (unsigned long long)i);
+        if (task->secured
+            || (task->standing != STANDING_OPEN && lease->generation <= task->generation))
+            owe(sim, watch, lease, i);
         if (lease->attempt > 1 + charges(sim, task, lease->generation))
             sim_fail(sim, "task %s/%llu is leased for attempt %llu, reported failed were %u",
                      watch->plan->name, (unsigned long long)i, (unsigned long long)lease->attempt,
@@ -225,6 +255,7 @@ void checker_broker_sends(struct sim *sim,
 
     if (tri_message_decode(frames[0]->bytes, &message, &error) != TRI_OK)
         sim_fail(sim, "the broker sends what cannot be decoded: %s", error.text);
+    pay(sim, &message);
     count_sends(sim, peer, &message);
     promise_sends(sim, peer, &message);
     hold_sends(sim, peer, &message);
@@ -304,6 +335,7 @@ void checker_end(struct sim *sim)
     readers_end(self);
     credit_end(self);
     tri_map_deinit(&self->numbers);
+    tri_rangeset_deinit(&self->owed);
     promise_end(self);
     vanish_end(self);
     free(self);

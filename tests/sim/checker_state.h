@@ -3,6 +3,7 @@
 #define CHECKER_STATE_H
 
 #include "common/map.h"
+#include "common/rangeset.h"
 #include "tests/sim/checker.h"
 
 #include <xxhash.h>
@@ -134,7 +135,10 @@ struct checker {
     struct tri_map lent; /* leases, to struct loan */
     uint64_t life;       /* of the broker */
     struct tri_dlist_head promises;
-    bool has_refused; /* NO_SESSION was the answer to the message at hand */
+    bool has_refused;    /* NO_SESSION was the answer to the message at hand */
+    uint64_t owed_lease; /* has just been given with tasks that had ended: the next message that the
+                            broker sends has to take them back */
+    struct tri_rangeset owed;
     struct mate *mates;
     size_t mate_count;
     struct route *routes;
