@@ -30,6 +30,7 @@ enum tri_status lifeline_open(struct lifeline *self, int private_fd, struct tri_
 
     *self = (struct lifeline){ .signal_fd = -1, .owner_fd = private_fd };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write over the limit fails, which says more */
     signal(SIGTERM, SIG_DFL);
     if (private_fd >= 0) {
         signal(SIGINT, SIG_IGN);

@@ -11,6 +11,11 @@
 #include <unistd.h>
 
 #define HEADER_BYTES 100 /* the first page begins with them: https://sqlite.org/fileformat.html */
+#define PAGE_BYTES_AT 16
+#define PAGE_COUNT_AT 28
+#define AUTO_VACUUM_AT 52
+#define USER_VERSION_AT 60
+#define INCREMENTAL_AT 64
 #define APPLICATION_ID_AT 68
 
 static uint32_t big_endian(const uint8_t *bytes)
@@ -95,6 +100,16 @@ static bool was_being_made(const char *file, const uint8_t *header, ssize_t size
     return stat(journal, &info) == 0 && info.st_size > 0;
 }
 
+/* A broker was killed while it made the file: SQLite writes the first page by itself, with what
+ * database_schema.c has asked for so far, before the transaction that makes it a store. */
+static bool was_begun(const uint8_t *header)
+{
+    return big_endian(header + PAGE_BYTES_AT) >> 16 == DATABASE_PAGE_BYTES
+           && big_endian(header + PAGE_COUNT_AT) == 1 && big_endian(header + AUTO_VACUUM_AT) == 1
+           && big_endian(header + INCREMENTAL_AT) == 1 && big_endian(header + USER_VERSION_AT) == 0
+           && big_endian(header + APPLICATION_ID_AT) == 0;
+}
+
 static enum tri_status check_header(const char *file, struct tri_error *error)
 {
     uint8_t header[HEADER_BYTES] = { 0 };
@@ -114,7 +129,7 @@ static enum tri_status check_header(const char *file, struct tri_error *error)
                         "%s is not a store of Trireme, or a damaged one: name another file, or "
                         "restore it from a copy",
                         file);
-    if (big_endian(header + APPLICATION_ID_AT) != DATABASE_APPLICATION_ID)
+    if (big_endian(header + APPLICATION_ID_AT) != DATABASE_APPLICATION_ID && !was_begun(header))
         return tri_fail(error, TRI_STORE,
                         "%s is an SQLite database of another program: name another file", file);
     return TRI_OK;

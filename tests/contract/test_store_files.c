@@ -296,6 +296,21 @@ START_TEST(a_database_of_another_program_is_refused_with_its_journal)
 }
 END_TEST
 
+START_TEST(a_store_that_was_only_begun_is_made)
+{
+    static const char *const sql[] = {
+        "PRAGMA locking_mode = EXCLUSIVE",
+        "PRAGMA page_size = 16384",
+        "PRAGMA auto_vacuum = INCREMENTAL",
+    };
+
+    run_sql(sql, TRI_COUNT_OF(sql), true);
+    ck_assert_int_eq(size_of(file), PAGE);
+    make_store();
+    ck_assert_int_gt(size_of(file), PAGE);
+}
+END_TEST
+
 START_TEST(a_directory_is_refused)
 {
     ck_assert_int_eq(mkdir(file, 0777), 0);
@@ -505,6 +520,7 @@ int main(void)
     tcase_add_test(tcase, a_file_that_is_no_database_is_refused);
     tcase_add_test(tcase, a_database_of_another_program_is_refused_with_its_log);
     tcase_add_test(tcase, a_database_of_another_program_is_refused_with_its_journal);
+    tcase_add_test(tcase, a_store_that_was_only_begun_is_made);
     tcase_add_test(tcase, a_directory_is_refused);
     tcase_add_test(tcase, a_pipe_is_refused_and_not_waited_for);
     tcase_add_test(tcase, a_directory_that_is_absent_or_a_file_is_refused);

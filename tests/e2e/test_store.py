@@ -228,6 +228,13 @@ class Bad(Store):
         self.refused("cannot be read and written", "change its owner or mode", store=self.file,
                      prefix=("unshare", "-m", "sh", "-c", script, self.file))
 
+    def test_a_limit_on_the_size_of_files_does_not_kill_the_broker(self):
+        broker = self.start("--store", self.file, "--log-level", "warn",
+                            prefix=("prlimit", "--fsize=1000000"))
+        self.assertEqual(self.listed(), 0)
+        self.assertIn("store.full", broker.text())
+        self.assertEqual(broker.end(), OK, broker.text())
+
     def test_a_second_broker_on_the_same_file_is_refused_and_the_first_serves_on(self):
         first = self.start("--store", self.file)
         self.submit_with_worker()
