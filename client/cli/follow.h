@@ -14,8 +14,8 @@ struct follow {
     const struct cli *cli;
     struct tri_client *client;
     struct tri_batch *batch;
-    struct source *source;   /* NULL: nothing more to feed */
-    struct output *output;   /* NULL: results are not shown */
+    struct source *source; /* NULL: nothing more to feed */
+    struct output *output; /* NULL: results are not shown */
     struct summary_file summary;
     struct resume *resume;   /* or NULL */
     bool feed_only;          /* submit: end when sealed */

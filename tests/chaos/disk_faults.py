@@ -95,6 +95,10 @@ FULL = "the disk of the broker's store is full"
 WAITS = ("waits for room", "has no room for more of its tasks")  # says the broker; its client
 
 
+def waits(lines):
+    return any(why in line.decode() for _, line in lines for why in WAITS)
+
+
 class Filling:
     """Batches, until one finds no room: its client says so, and ends with status 75 or waits."""
 
@@ -108,8 +112,9 @@ class Filling:
     def one(self, file):
         cli = begin(self.lab, file, BATCH, "echo", "--connect-timeout", "5s")
         errors = trireme.Reader(cli.stderr)
-        trireme.wait_until(lambda: errors.lines or cli.poll() is not None, "it ends, or complains")
-        if errors.lines and any(why in errors.lines[0][1].decode() for why in WAITS):
+        trireme.wait_until(lambda: waits(errors.lines) or cli.poll() is not None,
+                           "it ends, or waits for room")
+        if waits(errors.lines):
             self.waiting = cli
             return False
         status = cli.wait()
