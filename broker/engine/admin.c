@@ -6,6 +6,9 @@
 /* Records in one answer unless the request says less. */
 #define ANSWER_COUNT_MAX 1000
 
+/* What TASKS_INFO holds before the rest has to be asked for: far less than a frame may have. */
+#define TASKS_BYTES_MAX (1u << 20)
+
 /* What WORKERS_INFO holds before handlers are left out, and before workers are. */
 #define OFFER_BYTES_MAX (8u << 20)
 #define ANSWER_BYTES_MAX (32u << 20)
@@ -80,17 +83,17 @@ void on_list(struct engine *engine, struct session *session, const struct tri_ms
 
 static void encode_entry(const struct entry *entry, struct tri_buffer *out)
 {
-    struct tri_rec_entry record = {
-        .index = entry->index,
-        .outcome = entry->outcome,
-        .attempts = entry->attempts,
-        .error = tri_bytes_of(entry->error),
-        .wall_us = entry->wall_us,
-        .cpu_us = entry->cpu_us,
-        .model = entry->model,
-        .worker = tri_bytes_of(entry->worker),
-    };
+    struct tri_rec_attempt last = { 0 };
+    struct tri_rec_entry record = { .index = entry->index };
 
+    history_last(&entry->history, &last);
+    record.outcome = last.outcome;
+    record.attempts = last.attempt;
+    record.error = last.error;
+    record.wall_us = last.wall_us;
+    record.cpu_us = last.cpu_us;
+    record.model = last.model;
+    record.worker = last.worker;
     tri_record_encode(TRI_RECORD_ENTRY, &record, out);
 }
 
@@ -135,6 +138,58 @@ void on_show(struct engine *engine, struct session *session, const struct tri_ms
     message.shown.more = more;
     out_inform(engine, session, &message);
     tri_buffer_deinit(&info);
+}
+
+/* ---- exceptional tasks ---------------------------------------------------------------------- */
+
+static uint64_t state_of_task(const struct batch *batch, uint64_t index)
+{
+    if (tri_rangeset_contains(&batch->dead, index))
+        return TRI_TASK_DEAD;
+    return tri_rangeset_contains(&batch->cancelled, index) ? TRI_TASK_CANCELLED : TRI_TASK_RETRYING;
+}
+
+/* A task whose history is in the store only has none here. */
+static void encode_task(const struct engine *engine,
+                        const struct batch *batch,
+                        uint64_t index,
+                        struct tri_buffer *out)
+{
+    const struct entry *entry = tri_map_find(&batch->entries, index);
+    struct tri_rec_task_info info = { .index = index, .state = state_of_task(batch, index) };
+    struct tri_buffer history = { 0 };
+
+    if (entry != NULL) {
+        history_tell(&entry->history, engine_clock(engine, engine->now), engine->options.epoch,
+                     &history);
+        info.history = tri_list_of(&history, entry->history.count);
+    }
+    tri_record_encode(TRI_RECORD_TASK_INFO, &info, out);
+    tri_buffer_deinit(&history);
+}
+
+void on_tasks(struct engine *engine, struct session *session, const struct tri_msg_tasks *tasks)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_TASKS_INFO };
+    const struct batch *batch = batch_find(engine, session, tasks->number, tasks->request);
+    uint64_t limit = limit_of(tasks->limit);
+    uint64_t at = tasks->after;
+    struct tri_range next;
+    size_t count = 0;
+
+    if (batch == NULL)
+        return;
+    tri_buffer_clear(&engine->scratch);
+    while (count < limit && engine->scratch.size < TASKS_BYTES_MAX
+           && tri_rangeset_next(&batch->entry_indexes, at, &next)) {
+        encode_task(engine, batch, next.first, &engine->scratch);
+        at = next.first + 1;
+        count++;
+    }
+    message.tasks_info.request = tasks->request;
+    message.tasks_info.tasks = tri_list_of(&engine->scratch, count);
+    message.tasks_info.more = tri_rangeset_next(&batch->entry_indexes, at, &next);
+    out_inform(engine, session, &message);
 }
 
 /* ---- workers -------------------------------------------------------------------------------- */

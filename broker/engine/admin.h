@@ -1,4 +1,4 @@
-/* admin.h - what there is, and why: LIST SHOW EXPLAIN WORKERS PROGRESS. */
+/* admin.h - what there is, and why: LIST SHOW TASKS EXPLAIN WORKERS PROGRESS. */
 #ifndef ENGINE_ADMIN_H
 #define ENGINE_ADMIN_H
 
@@ -10,6 +10,7 @@ struct session;
 
 void on_list(struct engine *engine, struct session *session, const struct tri_msg_list *list);
 void on_show(struct engine *engine, struct session *session, const struct tri_msg_show *show);
+void on_tasks(struct engine *engine, struct session *session, const struct tri_msg_tasks *tasks);
 void on_explain(struct engine *engine,
                 struct session *session,
                 const struct tri_msg_explain *explain);

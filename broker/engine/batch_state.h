@@ -7,6 +7,7 @@
 
 #include "broker/engine/event.h"
 #include "broker/engine/grade.h"
+#include "broker/engine/history.h"
 #include "common/buffer.h"
 #include "common/heap.h"
 #include "common/list.h"
@@ -36,17 +37,11 @@ struct delay {
     struct tri_rangeset tasks;
 };
 
-/* One exceptional task: what happened to it last. */
+/* One exceptional task. */
 struct entry {
     uint64_t index;
-    uint32_t outcome;
-    uint32_t model;
-    uint64_t attempts;
-    uint64_t wall_us;
-    uint64_t cpu_us;
-    char *error;
-    char worker[65];
     bool dead;
+    struct history history;
 };
 
 struct batch {

@@ -271,6 +271,9 @@ static void on_message(struct engine *self, const struct event *event)
     case TRI_MESSAGE_EXPLAIN:
         on_explain(self, session, &message->explain);
         break;
+    case TRI_MESSAGE_TASKS:
+        on_tasks(self, session, &message->tasks);
+        break;
     case TRI_MESSAGE_WORKERS:
         on_workers(self, session, &message->workers);
         break;
@@ -297,6 +300,7 @@ static void on_message(struct engine *self, const struct event *event)
     case TRI_MESSAGE_SHOWN:
     case TRI_MESSAGE_EXPLAINED:
     case TRI_MESSAGE_WORKERS_INFO:
+    case TRI_MESSAGE_TASKS_INFO:
     case TRI_MESSAGE_BATCH:
     case TRI_MESSAGE_BATCH_END:
     case TRI_MESSAGE_LEASE:

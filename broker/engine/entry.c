@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-/* Of a task's error, in memory; the store and the client's row have all of it. */
-#define ERROR_KEPT_BYTES 500
-
 static struct store_key task_key(const struct batch *batch, uint64_t index)
 {
     return (struct store_key){ STORE_TASK, batch->number, index };
@@ -14,7 +11,7 @@ static struct store_key task_key(const struct batch *batch, uint64_t index)
 
 static void entry_free(struct entry *entry)
 {
-    free(entry->error);
+    history_deinit(&entry->history);
     free(entry);
 }
 
@@ -32,21 +29,25 @@ static struct entry *entry_at(struct engine *engine, struct batch *batch, uint64
     return entry;
 }
 
-static void fill(struct entry *entry, const struct tri_rec_entry *record, bool dead)
+/* A try that has just ended. */
+static void charge(const struct engine *engine,
+                   struct history *history,
+                   const struct tri_rec_entry *record)
 {
-    size_t size = record->error.size < ERROR_KEPT_BYTES ? record->error.size : ERROR_KEPT_BYTES;
+    char worker[65];
+    const struct tri_rec_attempt attempt = {
+        .attempt = record->attempts,
+        .outcome = record->outcome,
+        .model = record->model,
+        .worker = tri_bytes_of(out_printable(record->worker, worker, sizeof(worker))),
+        .error = record->error,
+        .wall_us = record->wall_us,
+        .cpu_us = record->cpu_us,
+        .age_ms = engine_clock(engine, engine->now),
+        .restarts = engine->options.epoch,
+    };
 
-    entry->outcome = (uint32_t)record->outcome;
-    entry->model = (uint32_t)record->model;
-    entry->attempts = record->attempts;
-    entry->wall_us = record->wall_us;
-    entry->cpu_us = record->cpu_us;
-    entry->dead = dead;
-    free(entry->error);
-    entry->error = tri_alloc(1, size + 1);
-    if (size != 0)
-        memcpy(entry->error, record->error.data, size);
-    out_printable(record->worker, entry->worker, sizeof(entry->worker));
+    history_add(history, &attempt);
 }
 
 void entry_note(struct engine *engine,
@@ -60,35 +61,38 @@ void entry_note(struct engine *engine,
     struct entry passing = { .index = record->index };
     struct entry *entry = kept != NULL ? kept : &passing;
 
-    fill(entry, record, dead);
+    entry->dead = dead;
+    charge(engine, &entry->history, record);
     tri_buffer_clear(&engine->scratch);
     stored_task(engine, batch, entry, grade, wait_ms, &engine->scratch);
     out_put(&engine->out, task_key(batch, record->index), tri_buffer_bytes(&engine->scratch));
     tri_rangeset_add(&batch->entry_indexes, record->index, 1);
-    if (kept == NULL)
-        free(passing.error);
+    history_deinit(&passing.history);
 }
 
-void entry_restore(struct engine *engine,
-                   struct batch *batch,
-                   uint64_t index,
-                   const struct stored_task *stored)
+enum tri_status entry_restore(struct engine *engine,
+                              struct batch *batch,
+                              uint64_t index,
+                              const struct stored_task *stored,
+                              struct tri_error *error)
 {
-    struct entry *entry = entry_at(engine, batch, index);
-    struct tri_rec_entry record = {
-        .index = index,
-        .outcome = stored->outcome,
-        .attempts = stored->attempts,
-        .error = stored->error,
-        .wall_us = stored->wall_us,
-        .cpu_us = stored->cpu_us,
-        .model = stored->model,
-        .worker = stored->worker,
-    };
+    struct history history = { 0 };
+    enum tri_status status = history_open(&history, stored->history, error);
+    struct entry *entry;
 
+    if (status != TRI_OK)
+        return status;
+    if (stored->history.size == 0)
+        history_add(&history, &stored->only);
     tri_rangeset_add(&batch->entry_indexes, index, 1);
-    if (entry != NULL)
-        fill(entry, &record, stored->dead != 0);
+    entry = entry_at(engine, batch, index);
+    if (entry == NULL) {
+        history_deinit(&history);
+        return TRI_OK;
+    }
+    entry->dead = stored->dead != 0;
+    entry->history = history;
+    return TRI_OK;
 }
 
 static void forget_one(struct engine *engine, struct batch *batch, uint64_t index)

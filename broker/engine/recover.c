@@ -432,7 +432,9 @@ static enum tri_status recover_task(struct engine *engine,
     if (tri_rangeset_contains(&batch->done, key.key)
         || (stored.dead != 0 && tri_rangeset_contains(&batch->cancelled, key.key)))
         return tri_fail(error, TRI_STORE, "its task has ended in another way");
-    entry_restore(engine, batch, key.key, &stored);
+    status = entry_restore(engine, batch, key.key, &stored, error);
+    if (status != TRI_OK)
+        return status;
     if (stored.dead != 0) {
         tri_rangeset_add(&batch->dead, key.key, 1);
         settle_death(batch, key.key, stored.generation);

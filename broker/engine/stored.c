@@ -192,10 +192,10 @@ void stored_task(const struct engine *engine,
                  uint64_t wait_ms,
                  struct tri_buffer *out)
 {
-    pack_array(out, 15);
-    pack_uint(out, STORED_FORMAT);
-    pack_uint(out, entry->outcome);
-    pack_uint(out, entry->attempts);
+    const struct history *history = &entry->history;
+
+    pack_array(out, 9);
+    pack_uint(out, STORED_TASK_FORMAT);
     pack_uint(out, grade->failures);
     pack_uint(out, grade->crashes);
     pack_uint(out, grade->vanished);
@@ -203,10 +203,6 @@ void stored_task(const struct engine *engine,
     pack_uint(out, entry->dead);
     pack_uint(out, batch->generation);
     pack_uint(out, wait_ms != 0 ? engine_clock(engine, engine->now + wait_ms) : 0);
-    pack_text(out, entry->error != NULL ? entry->error : "");
-    pack_text(out, entry->worker);
-    pack_uint(out, entry->wall_us);
-    pack_uint(out, entry->cpu_us);
-    pack_uint(out, entry->model);
+    pack_binary(out, (struct tri_bytes){ history->data, history->size });
     tri_assert(!out->failed);
 }

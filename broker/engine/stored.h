@@ -12,6 +12,7 @@
 
 #include "broker/engine/row.h"
 #include "common/buffer.h"
+#include "common/proto/message.h"
 #include "trireme/status.h"
 
 struct engine;
@@ -20,7 +21,10 @@ struct chunk;
 struct entry;
 struct grade;
 
+/* The formats of heads. A head of an older format is read as what it says; one of a newer is
+ * refused. TASK 2: the history of a task. 1: its last try only. */
 #define STORED_FORMAT 1
+#define STORED_TASK_FORMAT 2
 
 /* Ranges of one set that an acknowledgement folds into a BATCH head. */
 #define STORED_RANGES_MAX 1024
@@ -106,11 +110,10 @@ struct stored_row {
     struct tri_bytes message;
 };
 
-/* [format, outcome, attempts, failures, crashes, vanished, cap, dead, generation, due, error,
- *  worker, wall_us, cpu_us, model] */
+/* [format, failures, crashes, vanished, cap, dead, generation, due, history]; format 1: [format,
+ *  outcome, attempts, failures, crashes, vanished, cap, dead, generation, due, error, worker,
+ *  wall_us, cpu_us, model] */
 struct stored_task {
-    uint64_t outcome;
-    uint64_t attempts;
     uint64_t failures;
     uint64_t crashes;
     uint64_t vanished;
@@ -118,11 +121,8 @@ struct stored_task {
     uint64_t dead;
     uint64_t generation;
     uint64_t due; /* 0: it does not wait */
-    struct tri_bytes error;
-    struct tri_bytes worker;
-    uint64_t wall_us;
-    uint64_t cpu_us;
-    uint64_t model;
+    struct tri_bytes history;
+    struct tri_rec_attempt only; /* format 1, where history is empty: when is not known */
 };
 
 /* ---- writing -------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* stored_open.c - heads read again, strictly: any bytes give a head or TRI_STORE. */
 #include "broker/engine/stored.h"
 
+#include "broker/engine/history.h"
 #include "common/proto/codec.h"
 #include "common/proto/head.h"
 
@@ -62,17 +63,32 @@ static struct tri_bytes read_exactly(struct reader *self, size_t size)
     return bytes;
 }
 
+/* The format, and the number of values of the array that it is the first of. */
+static uint64_t read_format(struct reader *self, uint64_t newest, uint64_t *count)
+{
+    uint64_t format;
+
+    *count = read_head(self, TRI_HEAD_ARRAY, "it is no array");
+    format = read_uint(self, UINT64_MAX);
+    if (self->fault == NULL && (format == 0 || format > newest))
+        self->fault = "it has a format that this version does not know";
+    return format;
+}
+
+static void expect_fields(struct reader *self, uint64_t found, uint64_t count)
+{
+    if (self->fault == NULL && found != count)
+        self->fault = "it has another number of fields";
+}
+
 /* An array of `count` values, the first of which is the format. */
 static struct reader begin(struct tri_bytes head, uint64_t count)
 {
     struct reader self = { tri_cursor_of(head), NULL };
-    uint64_t found = read_head(&self, TRI_HEAD_ARRAY, "it is no array");
-    uint64_t format = read_uint(&self, UINT64_MAX);
+    uint64_t found;
 
-    if (self.fault == NULL && format != STORED_FORMAT)
-        self.fault = "it has a format that this version does not know";
-    if (self.fault == NULL && found != count)
-        self.fault = "it has another number of fields";
+    read_format(&self, STORED_FORMAT, &found);
+    expect_fields(&self, found, count);
     return self;
 }
 
@@ -178,26 +194,51 @@ enum tri_status stored_open_row(struct tri_bytes head,
     return end(&reader, error);
 }
 
+static void read_charges(struct reader *self, struct stored_task *out)
+{
+    out->failures = read_uint(self, INT32_MAX);
+    out->crashes = read_uint(self, INT32_MAX);
+    out->vanished = read_uint(self, INT32_MAX);
+    out->cap = read_uint(self, INT64_MAX);
+    out->dead = read_uint(self, 1);
+    out->generation = read_uint(self, INT64_MAX);
+    out->due = read_uint(self, INT64_MAX);
+}
+
+static void read_task_1(struct reader *self, struct stored_task *out)
+{
+    out->only.outcome = read_uint(self, 5);
+    out->only.attempt = read_uint(self, INT64_MAX);
+    read_charges(self, out);
+    out->only.error = read_text(self, 4096);
+    out->only.worker = read_text(self, 64);
+    out->only.wall_us = read_uint(self, INT64_MAX);
+    out->only.cpu_us = read_uint(self, INT64_MAX);
+    out->only.model = read_uint(self, 4);
+}
+
+static void read_task(struct reader *self, struct stored_task *out)
+{
+    read_charges(self, out);
+    out->history = read_bytes(self, TRI_HEAD_BINARY, HISTORY_BYTES_MAX);
+    if (self->fault == NULL && out->history.size == 0)
+        self->fault = "it has no history";
+}
+
 enum tri_status stored_open_task(struct tri_bytes head,
                                  struct stored_task *out,
                                  struct tri_error *error)
 {
-    struct reader reader = begin(head, 15);
+    struct reader reader = { tri_cursor_of(head), NULL };
+    uint64_t count;
+    uint64_t format = read_format(&reader, STORED_TASK_FORMAT, &count);
 
-    out->outcome = read_uint(&reader, 5);
-    out->attempts = read_uint(&reader, INT64_MAX);
-    out->failures = read_uint(&reader, INT32_MAX);
-    out->crashes = read_uint(&reader, INT32_MAX);
-    out->vanished = read_uint(&reader, INT32_MAX);
-    out->cap = read_uint(&reader, INT64_MAX);
-    out->dead = read_uint(&reader, 1);
-    out->generation = read_uint(&reader, INT64_MAX);
-    out->due = read_uint(&reader, INT64_MAX);
-    out->error = read_text(&reader, 4096);
-    out->worker = read_text(&reader, 64);
-    out->wall_us = read_uint(&reader, INT64_MAX);
-    out->cpu_us = read_uint(&reader, INT64_MAX);
-    out->model = read_uint(&reader, 4);
+    *out = (struct stored_task){ 0 };
+    expect_fields(&reader, count, format == 1 ? 15 : 9);
+    if (format == 1)
+        read_task_1(&reader, out);
+    else
+        read_task(&reader, out);
     return end(&reader, error);
 }
 

@@ -21,7 +21,8 @@ struct session;
 
 /* ---- entry.c: history ---- */
 
-/* Note how a task ended; its TASK row is written with the grade it has now. */
+/* Note how a try of a task ended; its TASK row is written with the grade it has now. What memory
+ * has no room for begins its history anew: the store keeps the last try then. */
 void entry_note(struct engine *engine,
                 struct batch *batch,
                 const struct tri_rec_entry *record,
@@ -29,12 +30,14 @@ void entry_note(struct engine *engine,
                 uint64_t wait_ms,
                 bool dead);
 
-/* The history of a task as the store has it; `dead` and pending are not its business. */
+/* The history of a task as the store has it; `dead` and pending are not its business. TRI_STORE
+ * when it cannot be. */
 struct stored_task;
-void entry_restore(struct engine *engine,
-                   struct batch *batch,
-                   uint64_t index,
-                   const struct stored_task *stored);
+enum tri_status entry_restore(struct engine *engine,
+                              struct batch *batch,
+                              uint64_t index,
+                              const struct stored_task *stored,
+                              struct tri_error *error);
 
 /* The tasks have succeeded (or run again from the start): their history goes. */
 void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);

@@ -1,4 +1,5 @@
 /* Asking and commanding: one request, one answer; long lists come in pages. */
+#include "client/lib/ask.h"
 #include "client/lib/record_json.h"
 #include "client/lib/shell.h"
 #include "common/clock.h"
@@ -31,13 +32,12 @@ static enum tri_status ask(struct tri_client *client,
     return status;
 }
 
-/* The same, and the answer decoded: it borrows from the request. */
-static enum tri_status ask_for(struct tri_client *client,
-                               const struct tri_message *message,
-                               enum tri_message_type want,
-                               struct tri_request **request,
-                               struct tri_message *answer,
-                               struct tri_error *error)
+enum tri_status tri_ask_for(struct tri_client *client,
+                            const struct tri_message *message,
+                            enum tri_message_type want,
+                            struct tri_request **request,
+                            struct tri_message *answer,
+                            struct tri_error *error)
 {
     enum tri_status status = ask(client, message, true, request, error);
 
@@ -52,11 +52,10 @@ static enum tri_status ask_for(struct tri_client *client,
     return status;
 }
 
-/* End a JSON text and hand it over. */
-static enum tri_status give_json(enum tri_status status,
-                                 struct tri_buffer *out,
-                                 char **json,
-                                 struct tri_error *error)
+enum tri_status tri_give_json(enum tri_status status,
+                              struct tri_buffer *out,
+                              char **json,
+                              struct tri_error *error)
 {
     size_t size;
 
@@ -233,77 +232,16 @@ enum tri_status tri_client_list(struct tri_client *client, char **json, struct t
         struct tri_request *request;
         struct tri_message answer;
 
-        status = ask_for(client, &message, TRI_MESSAGE_LISTED, &request, &answer, error);
+        status = tri_ask_for(client, &message, TRI_MESSAGE_LISTED, &request, &answer, error);
         if (status != TRI_OK)
-            return give_json(status, &out, json, error);
+            return tri_give_json(status, &out, json, error);
         tri_list_json(answer.listed.batches, TRI_RECORD_BATCH_INFO, &any, &out);
         more = answer.listed.more != 0 && answer.listed.batches.count != 0;
         message.list.after = last_number(answer.listed.batches);
         tri_request_close(&request);
     }
     tri_json_raw(&out, "]}");
-    return give_json(TRI_OK, &out, json, error);
-}
-
-/* The batch and its spec, once. */
-static void write_batch(const struct tri_msg_shown *shown, struct tri_buffer *out)
-{
-    struct tri_list batches = shown->batches;
-    struct tri_rec_batch_info info;
-    struct tri_rec_spec spec;
-
-    tri_json_raw(out, "{\"batch\":");
-    if (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info))
-        tri_record_json(TRI_RECORD_BATCH_INFO, &info, out);
-    else
-        tri_json_raw(out, "null");
-    tri_json_raw(out, ",\"spec\":");
-    if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) == TRI_OK)
-        tri_record_json(TRI_RECORD_SPEC, &spec, out);
-    else
-        tri_json_raw(out, "null");
-    tri_json_raw(out, ",\"dead\":[");
-}
-
-static uint64_t last_index(struct tri_list entries)
-{
-    struct tri_rec_entry entry = { 0 };
-
-    while (tri_list_next(&entries, TRI_RECORD_ENTRY, &entry))
-        continue;
-    return entry.index;
-}
-
-enum tri_status tri_client_show(struct tri_client *client,
-                                uint64_t number,
-                                char **json,
-                                struct tri_error *error)
-{
-    struct tri_message message = { .type = TRI_MESSAGE_SHOW };
-    struct tri_buffer out = { 0 };
-    bool any = false;
-    bool more = true;
-
-    if (number > INT64_MAX)
-        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
-    message.show.number = number;
-    while (more) {
-        struct tri_request *request;
-        struct tri_message answer;
-        enum tri_status status =
-            ask_for(client, &message, TRI_MESSAGE_SHOWN, &request, &answer, error);
-
-        if (status != TRI_OK)
-            return give_json(status, &out, json, error);
-        if (out.size == 0)
-            write_batch(&answer.shown, &out);
-        tri_list_json(answer.shown.entries, TRI_RECORD_ENTRY, &any, &out);
-        more = answer.shown.more != 0 && answer.shown.entries.count != 0;
-        message.show.after = last_index(answer.shown.entries) + 1;
-        tri_request_close(&request);
-    }
-    tri_json_raw(&out, "]}");
-    return give_json(TRI_OK, &out, json, error);
+    return tri_give_json(TRI_OK, &out, json, error);
 }
 
 enum tri_status tri_client_explain(struct tri_client *client,
@@ -321,14 +259,14 @@ enum tri_status tri_client_explain(struct tri_client *client,
     if (number > INT64_MAX)
         return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
     message.explain.number = number;
-    status = ask_for(client, &message, TRI_MESSAGE_EXPLAINED, &request, &answer, error);
+    status = tri_ask_for(client, &message, TRI_MESSAGE_EXPLAINED, &request, &answer, error);
     if (status != TRI_OK)
         return status;
     tri_json_raw(&out, "{\"lines\":[");
     tri_list_json(answer.explained.lines, TRI_RECORD_TEXT, &any, &out);
     tri_json_raw(&out, "]}");
     tri_request_close(&request);
-    return give_json(TRI_OK, &out, json, error);
+    return tri_give_json(TRI_OK, &out, json, error);
 }
 
 enum tri_status tri_client_workers(struct tri_client *client, char **json, struct tri_error *error)
@@ -338,7 +276,7 @@ enum tri_status tri_client_workers(struct tri_client *client, char **json, struc
     struct tri_request *request;
     struct tri_message answer;
     enum tri_status status =
-        ask_for(client, &message, TRI_MESSAGE_WORKERS_INFO, &request, &answer, error);
+        tri_ask_for(client, &message, TRI_MESSAGE_WORKERS_INFO, &request, &answer, error);
     bool any = false;
 
     if (status != TRI_OK)
@@ -347,5 +285,5 @@ enum tri_status tri_client_workers(struct tri_client *client, char **json, struc
     tri_list_json(answer.workers_info.workers, TRI_RECORD_WORKER_INFO, &any, &out);
     tri_json_raw(&out, "]}");
     tri_request_close(&request);
-    return give_json(TRI_OK, &out, json, error);
+    return tri_give_json(TRI_OK, &out, json, error);
 }

@@ -80,6 +80,7 @@ static void on_welcome(struct tri_session *self,
     if (message->item_bytes_max != 0)
         self->item_bytes_max = message->item_bytes_max;
     self->message_bytes_max = message->message_bytes_max;
+    self->features = message->features;
 }
 
 static void on_error(struct tri_session *self, tri_time now, const struct tri_msg_error *message)
@@ -180,6 +181,7 @@ static void on_heartbeat_ok(struct tri_session *self, const struct tri_msg_heart
     case TRI_MESSAGE_SHOW:         \
     case TRI_MESSAGE_EXPLAIN:      \
     case TRI_MESSAGE_WORKERS:      \
+    case TRI_MESSAGE_TASKS:        \
     case TRI_MESSAGE_BATCH:        \
     case TRI_MESSAGE_OARS:         \
     case TRI_MESSAGE_BATCH_END:    \
@@ -243,6 +245,7 @@ static enum tri_status dispatch(struct tri_session *self,
     case TRI_MESSAGE_SHOWN:
     case TRI_MESSAGE_EXPLAINED:
     case TRI_MESSAGE_WORKERS_INFO:
+    case TRI_MESSAGE_TASKS_INFO:
         on_answer(self, message->listed.request, head);
         return TRI_OK;
     case FOR_OTHERS:

@@ -53,6 +53,8 @@ static const struct {
     { TRI_RECORD_SPEC, "halt", "halt", halt_text },
     { TRI_RECORD_ENTRY, "outcome", "status", tri_outcome_text },
     { TRI_RECORD_ENTRY, "model", "model", tri_model_text },
+    { TRI_RECORD_ATTEMPT, "outcome", "status", tri_outcome_text },
+    { TRI_RECORD_ATTEMPT, "model", "model", tri_model_text },
     { TRI_RECORD_HANDLER, "argument", "argument", tri_type_text },
 };
 

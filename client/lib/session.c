@@ -246,3 +246,8 @@ uint64_t tri_session_item_bytes_max(const struct tri_session *self)
 {
     return self->item_bytes_max;
 }
+
+uint64_t tri_session_features(const struct tri_session *self)
+{
+    return self->features;
+}

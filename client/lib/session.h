@@ -121,6 +121,9 @@ const char *tri_session_last_word(const struct tri_session *self);
 /* The broker's caps, known once it has said WELCOME. */
 uint64_t tri_session_item_bytes_max(const struct tri_session *self);
 
+/* TRI_FEATURE_...: what broker and client both understand, once it has said WELCOME. */
+uint64_t tri_session_features(const struct tri_session *self);
+
 /* ---- requests that have one answer ---------------------------------------------------------- */
 
 /* Ask; `message`'s request number is filled in. A `repeatable` one is asked again after a lost

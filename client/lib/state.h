@@ -46,6 +46,7 @@ struct tri_session {
     tri_time heartbeat_at;
     uint64_t item_bytes_max;
     uint64_t message_bytes_max;
+    uint64_t features; /* of WELCOME */
 
     uint64_t next_request;
     struct tri_dlist_head requests;

@@ -168,5 +168,14 @@
 #define TRI_MSG_WORKERS_INFO(U, I, S, B, R, L) \
     U(request, INT64_MAX)                      \
     L(workers, worker_info, 65536)
+#define TRI_MSG_TASKS(U, I, S, B, R, L) \
+    U(request, INT64_MAX)               \
+    U(number, INT64_MAX)                \
+    U(after, INT64_MAX)                 \
+    U(limit, 1000)
+#define TRI_MSG_TASKS_INFO(U, I, S, B, R, L) \
+    U(request, INT64_MAX)                    \
+    L(tasks, task_info, 1000)                \
+    U(more, 1)
 
 #endif

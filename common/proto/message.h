@@ -50,6 +50,12 @@ enum tri_batch_state {
 #define TRI_OUTPUT_BYTES_LIMIT 67108864u    /* whatever the spec says */
 #define TRI_SPEC_OUTPUT_BYTES_MAX 16777216u /* spec.output_bytes_max when it is 0 */
 
+/* Where a task of TASK_INFO stands. */
+enum tri_task_state { TRI_TASK_RETRYING = 0, TRI_TASK_DEAD = 1, TRI_TASK_CANCELLED = 2 };
+
+/* hello.features, welcome.features: what a peer understands beyond the first of this version. */
+#define TRI_FEATURE_TASKS 1u /* TASKS */
+
 /* Flags, by field. */
 #define TRI_SPEC_TRUNCATE 1u /* spec.flags: cut output over output_bytes_max, do not fail */
 #define TRI_SPEC_SPAWN 2u    /* spec.flags: one-oar hosts are spawned afresh, not forked */
@@ -91,6 +97,8 @@ enum tri_batch_state {
     X(EXPLAINED, 30, explained)       \
     X(WORKERS, 31, workers)           \
     X(WORKERS_INFO, 32, workers_info) \
+    X(TASKS, 33, tasks)               \
+    X(TASKS_INFO, 34, tasks_info)     \
     X(BATCH, 40, batch)               \
     X(OARS, 41, oars)                 \
     X(BATCH_END, 42, batch_end)       \

@@ -125,6 +125,22 @@
 /* Body of a row of entries: TRI_ROW_ENTRIES. */
 #define TRI_REC_ENTRIES(U, I, S, B, R, L) L(entries, entry, 65536)
 
+/* One charged try of a task, and a task with those of its tries that are kept. */
+#define TRI_REC_ATTEMPT(U, I, S, B, R, L) \
+    U(attempt, INT64_MAX)                 \
+    U(outcome, 5)                         \
+    U(model, 4)                           \
+    S(worker, 64)                         \
+    S(error, 512)                         \
+    U(wall_us, INT64_MAX)                 \
+    U(cpu_us, INT64_MAX)                  \
+    U(age_ms, INT64_MAX)                  \
+    U(restarts, INT64_MAX)
+#define TRI_REC_TASK_INFO(U, I, S, B, R, L) \
+    U(index, INT64_MAX)                     \
+    U(state, 2)                             \
+    L(history, attempt, 64)
+
 #define TRI_RECORD_MAP(X)       \
     X(TEXT, text)               \
     X(HANDLER, handler)         \
@@ -137,6 +153,8 @@
     X(WORKER_INFO, worker_info) \
     X(ITEMS, items)             \
     X(RESULT, result)           \
-    X(ENTRIES, entries)
+    X(ENTRIES, entries)         \
+    X(ATTEMPT, attempt)         \
+    X(TASK_INFO, task_info)
 
 #endif

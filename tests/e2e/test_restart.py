@@ -2,6 +2,7 @@
 import array
 import json
 import os
+import re
 import signal
 import tempfile
 import time
@@ -10,6 +11,8 @@ import unittest
 from trireme import BIN, SANITIZED, Cluster, Daemon, environment, wait_until
 
 COUNTED = os.path.join(BIN, "../tests/e2e/counted.so")
+FICKLE = os.path.join(BIN, "../tests/e2e/fickle.so")
+TIMES = r"(-|[0-9.]+(us|ms|s)) +(over )?[0-9.]+(us|ms|s|m) ago"
 
 
 class Restart(unittest.TestCase):
@@ -93,10 +96,16 @@ class Restart(unittest.TestCase):
         out = self.goes_on(run, kills=5)
         self.assertEqual(int(out), count * (count + 1) // 2)
 
+    def shown(self):
+        return json.loads(self.cluster.run("show", "1", "-o", "json").stdout)
+
     def dead(self):
-        """What `show --dead` says, and the generation of the batch."""
-        shown = json.loads(self.cluster.run("show", "1", "-o", "json").stdout)
+        """What `show --dead` says, but for times, and the generation of the batch."""
+        shown = self.shown()
         text = self.cluster.run("show", "--dead", "1").stdout.decode()
+        for attempt in (attempt for task in shown["dead"] for attempt in task["history"]):
+            del attempt["age_ms"], attempt["restarts"]
+        text = re.sub(" +", " ", re.sub(TIMES, "TOOK AGO", text))
         return text, shown["dead"], shown["batch"]["generation"], shown["batch"]["workers"]
 
     def test_dead_tasks_and_retries_by_hand_outlive_restarts(self):
@@ -104,8 +113,11 @@ class Restart(unittest.TestCase):
         done = self.cluster.run("run", "--fn", "fail", "--retries", "1", ":::", "a", "b")
         self.assertEqual(done.returncode, 1, done.stderr)
         dead = self.dead()
-        self.assertEqual(dead[0], "task 1/0 failed after 2 attempts on w1: a\n"
-                                  "task 1/1 failed after 2 attempts on w1: b\n")
+        self.assertEqual(dead[0].splitlines(),
+                         ["task 1/0 failed after 2 attempts on w1: a",
+                          " 1 failed thread w1 TOOK AGO a", " 2 failed thread w1 TOOK AGO a",
+                          "task 1/1 failed after 2 attempts on w1: b",
+                          " 1 failed thread w1 TOOK AGO b", " 2 failed thread w1 TOOK AGO b"])
         self.assertEqual(dead[2:], (1, 1))
         self.kill_and_restart(0)
         self.assertEqual(self.dead(), dead)
@@ -118,6 +130,40 @@ class Restart(unittest.TestCase):
         self.assertEqual(again[2:], (2, 1), "another generation of the same worker")
         self.kill_and_restart(0)
         self.assertEqual(self.dead(), again)
+
+    def test_every_attempt_of_a_dead_task_is_shown_over_restarts(self):
+        begun, gate = (os.path.join(self.files.name, name) for name in ("begun", "gate"))
+        plugin, env = ("--plugin", FICKLE), environment(FICKLE_BEGUN=begun, FICKLE_GATE=gate)
+        first = self.cluster.worker(*plugin, "--log-level", "info", env=env)
+        done = self.cluster.run("submit", "--fn", "fickle", "--model", "process", "--retries", "2",
+                                "--crash-limit", "2", "--timeout", "5s", "--range", "1-1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(lambda: os.path.exists(begun), "the first attempt runs")
+        first.process.terminate()
+        wait_until(lambda: "worker.draining" in first.text(), "the first worker takes no more")
+        open(gate, "w").close()
+        wait_until(lambda: self.shown()["retrying"], "the first attempt has failed")
+        first.process.wait(60)
+        self.kill_and_restart(0)
+        self.cluster.worker(*plugin, env=env)
+        self.assertEqual(self.cluster.run("wait", "1").returncode, 1)
+        self.kill_and_restart(0)
+        shown = self.shown()
+        self.assertEqual(shown["retrying"], [])
+        self.assertEqual([task["index"] for task in shown["dead"]], [0])
+        history = shown["dead"][0]["history"]
+        self.assertEqual([(a["attempt"], a["status"], a["worker"], a["restarts"]) for a in history],
+                         [(1, "failed", "w1", 2), (2, "timeout", "w2", 1), (3, "crashed", "w2", 1),
+                          (4, "crashed", "w2", 1)])
+        self.assertEqual(history[0]["error"], "not yet")
+        self.assertIn("SIGABRT", history[2]["error"])
+        ages = [attempt["age_ms"] for attempt in history]
+        self.assertEqual(ages, sorted(ages, reverse=True), "the first is the oldest")
+        text = self.cluster.run("show", "--dead", "1").stdout.decode().splitlines()
+        self.assertRegex(text[0], "^task 1/0 crashed after 4 attempts on w2: .*SIGABRT")
+        self.assertEqual([line.split()[:4] for line in text[1:]],
+                         [["1", "failed", "process", "w1"], ["2", "timeout", "process", "w2"],
+                          ["3", "crashed", "process", "w2"], ["4", "crashed", "process", "w2"]])
 
     def test_an_ended_batch_is_kept_for_its_retention_over_restarts(self):
         self.cluster.worker()

@@ -164,6 +164,38 @@ static void add_shown(struct scenario *s, struct line *line, const struct tri_ms
             (unsigned long long)entry.attempts);
 }
 
+/* The tries of a task, as "1:failed@w1", with "+1" for each time that the broker was started since.
+ */
+static void add_history(struct line *line, struct tri_list history)
+{
+    struct tri_rec_attempt attempt;
+    bool first = true;
+
+    for (add(line, "["); tri_list_next(&history, TRI_RECORD_ATTEMPT, &attempt); first = false) {
+        add(line, "%s%llu:%s@%.*s", first ? "" : " ", (unsigned long long)attempt.attempt,
+            tri_outcome_text(attempt.outcome), (int)attempt.worker.size,
+            (const char *)attempt.worker.data);
+        if (attempt.restarts != 0)
+            add(line, "+%llu", (unsigned long long)attempt.restarts);
+    }
+    add(line, "]");
+}
+
+static void add_tasks(struct line *line, const struct tri_msg_tasks_info *info)
+{
+    static const char *const states[] = { "retrying", "dead", "cancelled" };
+    struct tri_list tasks = info->tasks;
+    struct tri_rec_task_info task;
+
+    add(line, "TASKS_INFO");
+    while (tri_list_next(&tasks, TRI_RECORD_TASK_INFO, &task)) {
+        add(line, " %llu:%s", (unsigned long long)task.index, states[task.state]);
+        add_history(line, task.history);
+    }
+    if (info->more)
+        add(line, " more");
+}
+
 static void add_texts(struct line *line, struct tri_list list)
 {
     struct tri_rec_text text;
@@ -196,6 +228,8 @@ void scenario_text(struct scenario *s,
     text[0] = '\0';
     if (message->type == TRI_MESSAGE_WELCOME) {
         add(line, "WELCOME");
+        if (message->welcome.features != 0)
+            add(line, " features=%llu", (unsigned long long)message->welcome.features);
         add_leases(line, " dropped=", message->welcome.dropped);
     } else if (message->type == TRI_MESSAGE_ERROR) {
         add(line, "ERROR %s", tri_status_name((enum tri_status)message->error.status));
@@ -256,6 +290,8 @@ void scenario_text(struct scenario *s,
         add_texts(line, message->explained.lines);
     } else if (message->type == TRI_MESSAGE_WORKERS_INFO) {
         add_workers(line, message->workers_info.workers);
+    } else if (message->type == TRI_MESSAGE_TASKS_INFO) {
+        add_tasks(line, &message->tasks_info);
     } else {
         add(line, "%s", tri_message_name(message->type));
     }

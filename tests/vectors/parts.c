@@ -191,6 +191,19 @@ static struct tri_rec_entry entry_record(void)
                                    .worker = TEXT("node1") };
 }
 
+static struct tri_rec_attempt attempt_record(void)
+{
+    return (struct tri_rec_attempt){ .attempt = 2,
+                                     .outcome = TRI_OUTCOME_FAILED,
+                                     .model = TRI_MODEL_ASYNC,
+                                     .worker = TEXT("node1"),
+                                     .error = TEXT("connection refused"),
+                                     .wall_us = 1500,
+                                     .cpu_us = 90,
+                                     .age_ms = 61000,
+                                     .restarts = 1 };
+}
+
 void story_record(struct maker *maker, enum tri_record_type type, union tri_any_record *record)
 {
     memset(record, 0, sizeof(*record));
@@ -237,6 +250,13 @@ void story_record(struct maker *maker, enum tri_record_type type, union tri_any_
         break;
     case TRI_RECORD_ENTRIES:
         record->entries = (struct tri_rec_entries){ parts_one(maker, TRI_RECORD_ENTRY) };
+        break;
+    case TRI_RECORD_ATTEMPT:
+        record->attempt = attempt_record();
+        break;
+    case TRI_RECORD_TASK_INFO:
+        record->task_info =
+            (struct tri_rec_task_info){ 2, TRI_TASK_DEAD, parts_one(maker, TRI_RECORD_ATTEMPT) };
         break;
     }
 }

@@ -209,6 +209,9 @@ static void client_asks(struct script *self)
     CLIENT_SAYS(WORKERS, workers, { .request = 11 });
     TELLS_CLIENT(WORKERS_INFO, workers_info,
                  { .request = 11, .workers = parts_one(maker, TRI_RECORD_WORKER_INFO) });
+    CLIENT_SAYS(TASKS, tasks, { .request = 12, .number = NUMBER, .after = 0, .limit = 100 });
+    TELLS_CLIENT(TASKS_INFO, tasks_info,
+                 { .request = 12, .tasks = parts_one(maker, TRI_RECORD_TASK_INFO) });
 }
 
 static void worker_meets_trouble(struct script *self)

@@ -384,11 +384,67 @@ START_TEST(lists_come_in_pages_and_unknown_questions_are_errors)
     }
     ck_assert_ptr_nonnull(strstr(json, "\"state\":\"done\""));
     free(json);
-    ck_assert_int_eq(tri_client_show(client, 1, &json, &error), TRI_UNSUPPORTED);
+    ck_assert_int_eq(tri_client_explain(client, 1, &json, &error), TRI_UNSUPPORTED);
     ck_assert_int_eq(tri_client_retry(client, 1, NULL, 0, NULL, &error), TRI_UNSUPPORTED);
     ck_assert_int_eq(tri_client_forget(client, UINT64_MAX, &error), TRI_NOTFOUND);
     tri_client_close(&client);
     tiny_broker_stop(&broker);
+}
+END_TEST
+
+/* What tri_client_show gives, from its lists of tasks on. */
+static char *shown_by(const struct tiny_options *options)
+{
+    struct tiny_broker *broker = tiny_broker_start(options);
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    char *json;
+    char *lists;
+
+    ck_assert_int_eq(tri_client_show(client, 1, &json, &error), TRI_OK);
+    ck_assert_ptr_nonnull(strstr(json, "{\"batch\":{\"number\":1,"));
+    lists = strstr(json, ",\"dead\":[");
+    ck_assert_ptr_nonnull(lists);
+    lists = strdup(lists);
+    free(json);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+    return lists;
+}
+
+START_TEST(a_dead_task_is_shown_with_all_its_attempts)
+{
+    char *lists = shown_by(&(struct tiny_options){ .knows_tasks = true });
+
+    ck_assert_str_eq(
+        lists,
+        ",\"dead\":[{\"index\":9,\"status\":\"crashed\",\"attempts\":2,\"flags\":0,"
+        "\"error\":\"gone\",\"value\":null,\"wall_us\":14,\"cpu_us\":2,\"model\":\"thread\","
+        "\"worker\":\"tiny\",\"history\":[{\"attempt\":1,\"status\":\"timeout\","
+        "\"model\":\"thread\",\"worker\":\"tiny\",\"error\":\"late\",\"wall_us\":7,\"cpu_us\":1,"
+        "\"age_ms\":2999,\"restarts\":1},{\"attempt\":2,\"status\":\"crashed\","
+        "\"model\":\"thread\",\"worker\":\"tiny\",\"error\":\"gone\",\"wall_us\":14,\"cpu_us\":2,"
+        "\"age_ms\":2998,\"restarts\":0}]}],"
+        "\"retrying\":[{\"index\":4,\"status\":\"timeout\",\"attempts\":1,\"flags\":0,"
+        "\"error\":\"late\",\"value\":null,\"wall_us\":7,\"cpu_us\":1,\"model\":\"thread\","
+        "\"worker\":\"tiny\",\"history\":[{\"attempt\":1,\"status\":\"timeout\","
+        "\"model\":\"thread\",\"worker\":\"tiny\",\"error\":\"late\",\"wall_us\":7,\"cpu_us\":1,"
+        "\"age_ms\":2999,\"restarts\":1}]}]}");
+    free(lists);
+}
+END_TEST
+
+START_TEST(an_older_broker_shows_the_last_attempt_and_is_asked_nothing_that_it_cannot_read)
+{
+    char *lists = shown_by(&(struct tiny_options){ .knows_tasks = false });
+
+    ck_assert_str_eq(lists,
+                     ",\"dead\":[{\"index\":4,\"status\":\"timeout\",\"attempts\":1,\"flags\":0,"
+                     "\"error\":\"late\",\"value\":null,\"wall_us\":0,\"cpu_us\":0,"
+                     "\"model\":\"auto\",\"worker\":\"tiny\"},"
+                     "{\"index\":9,\"status\":\"timeout\",\"attempts\":1,\"flags\":0,"
+                     "\"error\":\"late\",\"value\":null,\"wall_us\":0,\"cpu_us\":0,"
+                     "\"model\":\"auto\",\"worker\":\"tiny\"}]}");
+    free(lists);
 }
 END_TEST
 
@@ -467,6 +523,9 @@ int main(void)
     tcase_add_test(tcase, an_interruption_ends_one_wait);
     tcase_add_test(tcase, a_poll_loop_sees_everything_through_one_descriptor);
     tcase_add_test(tcase, lists_come_in_pages_and_unknown_questions_are_errors);
+    tcase_add_test(tcase, a_dead_task_is_shown_with_all_its_attempts);
+    tcase_add_test(tcase,
+                   an_older_broker_shows_the_last_attempt_and_is_asked_nothing_that_it_cannot_read);
     tcase_add_test(tcase, options_out_of_range_are_refused_by_name);
     tcase_add_test(tcase, a_batch_may_outlive_its_client);
     return unit_run("client library", tcase);

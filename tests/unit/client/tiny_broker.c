@@ -412,6 +412,67 @@ static void on_list(struct tiny_broker *self, const struct tri_msg_list *message
     tri_buffer_deinit(&list);
 }
 
+/* Task 4 is tried again, 9 has died of its second try. */
+static struct tri_rec_attempt attempt_of(uint64_t number)
+{
+    return (struct tri_rec_attempt){ .attempt = number,
+                                     .outcome =
+                                         number == 1 ? TRI_OUTCOME_TIMEOUT : TRI_OUTCOME_CRASHED,
+                                     .model = TRI_MODEL_THREAD,
+                                     .worker = tri_bytes_of("tiny"),
+                                     .error = tri_bytes_of(number == 1 ? "late" : "gone"),
+                                     .wall_us = 7 * number,
+                                     .cpu_us = number,
+                                     .age_ms = 3000 - number,
+                                     .restarts = number == 1 };
+}
+
+static void on_show(struct tiny_broker *self, const struct tri_msg_show *message)
+{
+    struct tri_message answer = { .type = TRI_MESSAGE_SHOWN };
+    struct tri_rec_batch_info info = { .number = message->number };
+    struct tri_rec_entry entry = { .index = message->after <= 4 ? 4 : 9,
+                                   .outcome = TRI_OUTCOME_TIMEOUT,
+                                   .attempts = 1,
+                                   .error = tri_bytes_of("late"),
+                                   .worker = tri_bytes_of("tiny") };
+    struct tri_buffer batch = { 0 };
+    struct tri_buffer list = { 0 };
+
+    tri_record_encode(TRI_RECORD_BATCH_INFO, &info, &batch);
+    tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
+    answer.shown.request = message->request;
+    answer.shown.batches = tri_list_of(&batch, 1);
+    answer.shown.entries = tri_list_of(&list, 1); /* one a page */
+    answer.shown.more = entry.index == 4;
+    reply(self, &answer);
+    tri_buffer_deinit(&batch);
+    tri_buffer_deinit(&list);
+}
+
+static void on_tasks(struct tiny_broker *self, const struct tri_msg_tasks *message)
+{
+    struct tri_message answer = { .type = TRI_MESSAGE_TASKS_INFO };
+    struct tri_rec_task_info info = { .index = message->after <= 4 ? 4 : 9 };
+    struct tri_buffer history = { 0 };
+    struct tri_buffer list = { 0 };
+
+    info.state = info.index == 4 ? TRI_TASK_RETRYING : TRI_TASK_DEAD;
+    for (uint64_t number = 1; number <= 1 + info.state; number++) {
+        struct tri_rec_attempt attempt = attempt_of(number);
+
+        tri_record_encode(TRI_RECORD_ATTEMPT, &attempt, &history);
+    }
+    info.history = tri_list_of(&history, 1 + info.state);
+    tri_record_encode(TRI_RECORD_TASK_INFO, &info, &list);
+    answer.tasks_info.request = message->request;
+    answer.tasks_info.tasks = tri_list_of(&list, 1);
+    answer.tasks_info.more = info.index == 4;
+    reply(self, &answer);
+    tri_buffer_deinit(&history);
+    tri_buffer_deinit(&list);
+}
+
 static void welcome(struct tiny_broker *self, struct tri_bytes peer)
 {
     struct tri_message message = { .type = TRI_MESSAGE_WELCOME };
@@ -422,6 +483,7 @@ static void welcome(struct tiny_broker *self, struct tri_bytes peer)
     for (size_t i = 0; i < self->batch_count; i++)
         self->batches[i].attached = false;
     message.welcome.version = 1;
+    message.welcome.features = self->options.knows_tasks ? TRI_FEATURE_TASKS : 0;
     message.welcome.cluster = (struct tri_bytes){ cluster, 16 };
     message.welcome.heartbeat_ms = self->options.heartbeat_ms;
     message.welcome.lease_ms = 10 * self->options.heartbeat_ms;
@@ -458,6 +520,15 @@ static void on_message(struct tiny_broker *self,
         break;
     case TRI_MESSAGE_LIST:
         on_list(self, &message->list);
+        break;
+    case TRI_MESSAGE_SHOW:
+        on_show(self, &message->show);
+        break;
+    case TRI_MESSAGE_TASKS:
+        if (self->options.knows_tasks)
+            on_tasks(self, &message->tasks);
+        else
+            reply_error(self, 0, TRI_UNSUPPORTED); /* as for any type that is not known */
         break;
     case TRI_MESSAGE_BYE:
         self->peer_size = 0;

@@ -1,0 +1,189 @@
+/* show.c - a batch, and the tasks of it that something has happened to, as JSON. */
+#include "client/lib/ask.h"
+#include "client/lib/record_json.h"
+#include "client/lib/session.h"
+#include "common/json.h"
+#include "common/proto/codec.h"
+
+#include <stdlib.h>
+
+/* The two lists of tasks while they are being written. */
+struct lists {
+    struct tri_buffer dead;
+    struct tri_buffer retrying;
+    bool any_dead;
+    bool any_retrying;
+};
+
+/* The batch and its spec, once. */
+static void write_batch(const struct tri_msg_shown *shown, struct tri_buffer *out)
+{
+    struct tri_list batches = shown->batches;
+    struct tri_rec_batch_info info;
+    struct tri_rec_spec spec;
+
+    tri_json_raw(out, "{\"batch\":");
+    if (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info))
+        tri_record_json(TRI_RECORD_BATCH_INFO, &info, out);
+    else
+        tri_json_raw(out, "null");
+    tri_json_raw(out, ",\"spec\":");
+    if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) == TRI_OK)
+        tri_record_json(TRI_RECORD_SPEC, &spec, out);
+    else
+        tri_json_raw(out, "null");
+}
+
+/* ---- brokers that know TASKS ---------------------------------------------------------------- */
+
+/* The last try in the fields that a task has had before there was a history, then all that are
+ * kept. */
+static void write_task(const struct tri_rec_task_info *task, bool *any, struct tri_buffer *out)
+{
+    struct tri_rec_entry entry = { .index = task->index, .outcome = TRI_OUTCOME_FAILED };
+    struct tri_rec_attempt attempt;
+    struct tri_list history = task->history;
+    bool any_attempt = false;
+
+    entry.error = tri_bytes_of("only the broker's store knows what happened to it");
+    while (tri_list_next(&history, TRI_RECORD_ATTEMPT, &attempt)) {
+        entry.outcome = attempt.outcome;
+        entry.attempts = attempt.attempt;
+        entry.error = attempt.error;
+        entry.wall_us = attempt.wall_us;
+        entry.cpu_us = attempt.cpu_us;
+        entry.model = attempt.model;
+        entry.worker = attempt.worker;
+    }
+    tri_json_raw(out, *any ? "," : "");
+    *any = true;
+    tri_record_json(TRI_RECORD_ENTRY, &entry, out);
+    if (!out->failed)
+        out->size--; /* its closing brace: one more field */
+    tri_json_raw(out, ",\"history\":[");
+    tri_list_json(task->history, TRI_RECORD_ATTEMPT, &any_attempt, out);
+    tri_json_raw(out, "]}");
+}
+
+/* Append a page to the lists; returns where the next one begins. */
+static uint64_t write_tasks(struct tri_list tasks, struct lists *lists)
+{
+    struct tri_rec_task_info task = { 0 };
+
+    while (tri_list_next(&tasks, TRI_RECORD_TASK_INFO, &task)) {
+        if (task.state == TRI_TASK_DEAD)
+            write_task(&task, &lists->any_dead, &lists->dead);
+        else if (task.state == TRI_TASK_RETRYING)
+            write_task(&task, &lists->any_retrying, &lists->retrying);
+    }
+    return task.index + 1;
+}
+
+static enum tri_status read_tasks(struct tri_client *client,
+                                  uint64_t number,
+                                  struct lists *lists,
+                                  struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_TASKS };
+    bool more = true;
+
+    message.tasks.number = number;
+    while (more) {
+        struct tri_request *request;
+        struct tri_message answer;
+        enum tri_status status =
+            tri_ask_for(client, &message, TRI_MESSAGE_TASKS_INFO, &request, &answer, error);
+
+        if (status != TRI_OK)
+            return status;
+        more = answer.tasks_info.more != 0 && answer.tasks_info.tasks.count != 0;
+        message.tasks.after = write_tasks(answer.tasks_info.tasks, lists);
+        tri_request_close(&request);
+    }
+    return TRI_OK;
+}
+
+/* ---- those that only know SHOW -------------------------------------------------------------- */
+
+static uint64_t last_index(struct tri_list entries)
+{
+    struct tri_rec_entry entry = { 0 };
+
+    while (tri_list_next(&entries, TRI_RECORD_ENTRY, &entry))
+        continue;
+    return entry.index;
+}
+
+/* The entries of a page of SHOWN: dead or not, it does not say. */
+static uint64_t write_entries(struct tri_list entries, struct lists *lists)
+{
+    tri_list_json(entries, TRI_RECORD_ENTRY, &lists->any_dead, &lists->dead);
+    return last_index(entries) + 1;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+/* SHOW once for the batch, and as often as there are entries if they are wanted. */
+static enum tri_status read_shown(struct tri_client *client,
+                                  uint64_t number,
+                                  bool entries,
+                                  struct lists *lists,
+                                  struct tri_buffer *out,
+                                  struct tri_error *error)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_SHOW };
+    bool more = true;
+
+    message.show.number = number;
+    message.show.limit = entries ? 0 : 1;
+    while (more) {
+        struct tri_request *request;
+        struct tri_message answer;
+        enum tri_status status =
+            tri_ask_for(client, &message, TRI_MESSAGE_SHOWN, &request, &answer, error);
+
+        if (status != TRI_OK)
+            return status;
+        if (out->size == 0)
+            write_batch(&answer.shown, out);
+        more = entries && answer.shown.more != 0 && answer.shown.entries.count != 0;
+        if (entries)
+            message.show.after = write_entries(answer.shown.entries, lists);
+        tri_request_close(&request);
+    }
+    return TRI_OK;
+}
+
+static void write_list(const char *name, const struct tri_buffer *list, struct tri_buffer *out)
+{
+    tri_json_raw(out, ",");
+    tri_json_string(out, name);
+    tri_json_raw(out, ":[");
+    tri_buffer_append(out, list->data, list->size);
+    tri_json_raw(out, "]");
+    out->failed = out->failed || list->failed;
+}
+
+enum tri_status tri_client_show(struct tri_client *client,
+                                uint64_t number,
+                                char **json,
+                                struct tri_error *error)
+{
+    struct tri_buffer out = { 0 };
+    struct lists lists = { 0 };
+    bool has_tasks = (tri_session_features(client->session) & TRI_FEATURE_TASKS) != 0;
+    enum tri_status status;
+
+    if (number > INT64_MAX)
+        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    status = read_shown(client, number, !has_tasks, &lists, &out, error);
+    if (status == TRI_OK && has_tasks)
+        status = read_tasks(client, number, &lists, error);
+    write_list("dead", &lists.dead, &out);
+    if (has_tasks)
+        write_list("retrying", &lists.retrying, &out);
+    tri_json_raw(&out, "}");
+    tri_buffer_deinit(&lists.dead);
+    tri_buffer_deinit(&lists.retrying);
+    return tri_give_json(status, &out, json, error);
+}
