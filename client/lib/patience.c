@@ -7,15 +7,20 @@
 
 #define PATIENCE_MS 3000
 
-/* Is there something that the broker has not taken? */
-static bool waits(const struct tri_follow *self)
+/* Is there something that the broker has not taken? Why not, or NULL. */
+static const char *waits_for(const struct tri_follow *self)
 {
     const struct tri_append *append = &self->append;
 
     if (self->state == FOLLOW_LEAVING || append->failure.status != TRI_OK)
-        return false;
-    return (append->refused_bytes != 0 && !tri_follow_has_room(self))
-           || !tri_dlist_is_empty(&append->chunks) || (append->seal_wanted && !append->sealed);
+        return NULL;
+    if (!tri_dlist_is_empty(&append->chunks) || (append->seal_wanted && !append->sealed))
+        return "has not stored what it was sent: is its disk slow, or full?";
+    if (append->refused_bytes != 0 && !tri_follow_has_room(self))
+        return "has no room for more of its tasks. Tasks that end and results that are taken make "
+               "room; a larger --batch-memory or --memory of the broker, or another --store, would "
+               "have it";
+    return NULL;
 }
 
 /* Has it taken something since? Or granted more, where it said itself that it has no room: what it
@@ -40,6 +45,7 @@ void tri_patience_tick(struct tri_follow *self, tri_time now)
 {
     struct tri_patience *patience = &self->patience;
     struct tri_session *session = self->session;
+    const char *why;
 
     if (!self->accepted)
         return;
@@ -49,7 +55,8 @@ void tri_patience_tick(struct tri_follow *self, tri_time now)
     }
     if (patience->told)
         return;
-    if (!waits(self) || has_moved(self) || session->link != TRI_LINK_UP) {
+    why = waits_for(self);
+    if (why == NULL || has_moved(self) || session->link != TRI_LINK_UP) {
         look_again(self, now);
         return;
     }
@@ -58,11 +65,8 @@ void tri_patience_tick(struct tri_follow *self, tri_time now)
         || session->heartbeats_unanswered > 1)
         return;
     patience->told = patience->was_told = true;
-    tri_session_notice(session,
-                       "batch %llu waits: the broker has no room for more of its tasks. Tasks that "
-                       "end and results that are taken make room; a larger --batch-memory or "
-                       "--memory of the broker, or another --store, would have it",
-                       (unsigned long long)self->number);
+    tri_session_notice(session, "batch %llu waits: the broker %s", (unsigned long long)self->number,
+                       why);
 }
 
 void tri_patience_hear(struct tri_session *session, tri_time now)

@@ -92,7 +92,7 @@ def begin(lab, file, lines, handler, *options):
 # What others leave of the disk, and what a batch then wants of it, results not counted.
 LEFT_BYTES, BATCH = (0, 1 << 20), (b"x" * 20000 + b"\n") * 20
 FULL = "the disk of the broker's store is full"
-WAITS = ("waits for room", "has no room for more of its tasks")  # says the broker; its client
+WAITS = ("waits for room", "waits: the broker has")  # says the broker; its client
 
 
 def waits(lines):

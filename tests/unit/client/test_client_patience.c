@@ -114,7 +114,7 @@ START_TEST(what_is_sent_and_not_acknowledged_is_waited_for)
     ck_assert_int_eq(tri_follow_flush(batch, &s.error), TRI_OK);
     expect_message(&s, TRI_MESSAGE_APPEND);
     seconds_pass(&s, 4);
-    expect_notice(&s, WAITS);
+    expect_notice(&s, "batch 7 waits: the broker has not stored what it was sent");
     story_skip(&s);
     grant(&s, 16, PLENTY);
     expect_notice(&s, GOES_ON);
