@@ -92,9 +92,10 @@ void broker_tell_room(struct sim *sim)
 static void transmit(struct sim *sim,
                      const struct peer_id *peer,
                      struct tri_frame *const *frames,
-                     size_t count)
+                     size_t count,
+                     uint64_t decided_at)
 {
-    checker_broker_sends(sim, peer, frames, count);
+    checker_broker_sends(sim, peer, frames, count, decided_at);
     if (!net_reply(sim, peer, frames, count))
         send_errand(sim, &(struct event){ .type = EVENT_PEER_LOST, .peer = *peer }, 1);
 }
@@ -110,20 +111,22 @@ static void flush(struct sim *sim)
         if (parcel->ticket > self->durable)
             return;
         tri_dlist_remove(&self->outbox, node);
-        transmit(sim, &parcel->peer, parcel->frames, parcel->count);
+        transmit(sim, &parcel->peer, parcel->frames, parcel->count, parcel->decided_at);
         for (size_t i = 0; i < parcel->count; i++)
             tri_frame_unref(parcel->frames[i]);
         free(parcel);
     }
 }
 
-static void enqueue(struct broker *self,
+static void enqueue(struct sim *sim,
                     const struct peer_id *peer,
                     struct tri_frame *const *frames,
                     size_t count)
 {
+    struct broker *self = sim->broker;
     struct parcel *parcel = tri_alloc(1, sizeof(*parcel) + count * sizeof(frames[0]));
 
+    parcel->decided_at = sim->now;
     parcel->ticket = self->ticket + (self->is_dirty ? 1 : 0);
     parcel->peer = *peer;
     parcel->count = count;
@@ -198,9 +201,9 @@ static void perform_send(struct sim *sim,
         frames[count++] = open_attachment(sim, attachment);
     }
     if (waits)
-        enqueue(sim->broker, &effect->send.peer, frames, count);
+        enqueue(sim, &effect->send.peer, frames, count);
     else
-        transmit(sim, &effect->send.peer, frames, count);
+        transmit(sim, &effect->send.peer, frames, count, sim->now);
     for (size_t i = 0; i < count; i++)
         tri_frame_unref(frames[i]);
 }

@@ -10,6 +10,7 @@
 struct parcel {
     struct tri_dlist_node node;
     uint64_t ticket;
+    uint64_t decided_at;
     struct peer_id peer;
     size_t count;
     struct tri_frame *frames[];

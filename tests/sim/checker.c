@@ -248,10 +248,13 @@ static void check_lease(struct sim *sim,
 void checker_broker_sends(struct sim *sim,
                           const struct peer_id *peer,
                           struct tri_frame *const *frames,
-                          size_t count)
+                          size_t count,
+                          uint64_t decided_at)
 {
     struct tri_message message;
     struct tri_error error;
+
+    sim->checker->decided_at = decided_at;
 
     if (tri_message_decode(frames[0]->bytes, &message, &error) != TRI_OK)
         sim_fail(sim, "the broker sends what cannot be decoded: %s", error.text);

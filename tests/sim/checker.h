@@ -42,10 +42,13 @@ void checker_broker_gets(struct sim *sim,
 void checker_broker_got(struct sim *sim,
                         const struct peer_id *peer,
                         const struct tri_message *message);
+
+/* It was decided to be sent then, and may have waited for a commit since. */
 void checker_broker_sends(struct sim *sim,
                           const struct peer_id *peer,
                           struct tri_frame *const *frames,
-                          size_t count);
+                          size_t count,
+                          uint64_t decided_at);
 
 /* This row of results goes from its store, or what was in it. */
 void checker_broker_drops(struct sim *sim, uint64_t number, uint64_t row);

@@ -133,8 +133,8 @@ void reserve_lends(struct sim *sim, uint64_t lease)
         return;
     check_oldest(sim, watch, loan, lease);
     if (watch->reserve.lease == lease
-        && sim->now - watch->reserve.at < heartbeat_us - heartbeat_us / 100)
+        && sim->checker->decided_at - watch->reserve.at < heartbeat_us - heartbeat_us / 100)
         sim_fail(sim, "lease %llu of %s gets CREDIT beyond the window once more",
                  (unsigned long long)lease, watch->plan->name);
-    watch->reserve = (struct reserve){ .lease = lease, .at = sim->now };
+    watch->reserve = (struct reserve){ .lease = lease, .at = sim->checker->decided_at };
 }

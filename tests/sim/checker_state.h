@@ -136,6 +136,7 @@ struct checker {
     uint64_t life;       /* of the broker */
     struct tri_dlist_head promises;
     bool has_refused;    /* NO_SESSION was the answer to the message at hand */
+    uint64_t decided_at; /* the message at hand was to be sent then */
     uint64_t owed_lease; /* has just been given with tasks that had ended: the next message that the
                             broker sends has to take them back */
     struct tri_rangeset owed;
