@@ -79,13 +79,17 @@ static void print_attempt(json_t *attempt)
            query_text(attempt, "worker"), took, ago, query_text(attempt, "error"));
 }
 
-/* Every attempt that is kept, a line each; what was left out stands between them. */
+/* The argument if it is known, then every attempt that is kept, a line each; what was left out
+ * stands between them. */
 static void print_history(json_t *task)
 {
+    json_t *argument = json_object_get(task, "argument");
     unsigned long long next = 1;
     size_t i;
     json_t *attempt;
 
+    if (json_is_integer(argument))
+        printf("       argument %lld\n", (long long)json_integer_value(argument));
     json_array_foreach(json_object_get(task, "history"), i, attempt)
     {
         unsigned long long number = query_number(attempt, "attempt");

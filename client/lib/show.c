@@ -13,10 +13,15 @@ struct lists {
     struct tri_buffer retrying;
     bool any_dead;
     bool any_retrying;
+    bool is_range; /* the argument of a task is known: first + index * step */
+    uint64_t first;
+    uint64_t step;
 };
 
 /* The batch and its spec, once. */
-static void write_batch(const struct tri_msg_shown *shown, struct tri_buffer *out)
+static void write_batch(const struct tri_msg_shown *shown,
+                        struct lists *lists,
+                        struct tri_buffer *out)
 {
     struct tri_list batches = shown->batches;
     struct tri_rec_batch_info info;
@@ -28,17 +33,24 @@ static void write_batch(const struct tri_msg_shown *shown, struct tri_buffer *ou
     else
         tri_json_raw(out, "null");
     tri_json_raw(out, ",\"spec\":");
-    if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) == TRI_OK)
-        tri_record_json(TRI_RECORD_SPEC, &spec, out);
-    else
+    if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) != TRI_OK) {
         tri_json_raw(out, "null");
+        return;
+    }
+    tri_record_json(TRI_RECORD_SPEC, &spec, out);
+    lists->is_range = spec.source == TRI_SOURCE_RANGE;
+    lists->first = (uint64_t)spec.first;
+    lists->step = (uint64_t)spec.step;
 }
 
 /* ---- brokers that know TASKS ---------------------------------------------------------------- */
 
 /* The last try in the fields that a task has had before there was a history, then all that are
  * kept. */
-static void write_task(const struct tri_rec_task_info *task, bool *any, struct tri_buffer *out)
+static void write_task(const struct tri_rec_task_info *task,
+                       const struct lists *lists,
+                       bool *any,
+                       struct tri_buffer *out)
 {
     struct tri_rec_entry entry = { .index = task->index, .outcome = TRI_OUTCOME_FAILED };
     struct tri_rec_attempt attempt;
@@ -59,7 +71,11 @@ static void write_task(const struct tri_rec_task_info *task, bool *any, struct t
     *any = true;
     tri_record_json(TRI_RECORD_ENTRY, &entry, out);
     if (!out->failed)
-        out->size--; /* its closing brace: one more field */
+        out->size--; /* its closing brace: more follows */
+    if (lists->is_range) {
+        tri_json_raw(out, ",\"argument\":");
+        tri_json_int(out, (int64_t)(lists->first + task->index * lists->step));
+    }
     tri_json_raw(out, ",\"history\":[");
     tri_list_json(task->history, TRI_RECORD_ATTEMPT, &any_attempt, out);
     tri_json_raw(out, "]}");
@@ -72,9 +88,9 @@ static uint64_t write_tasks(struct tri_list tasks, struct lists *lists)
 
     while (tri_list_next(&tasks, TRI_RECORD_TASK_INFO, &task)) {
         if (task.state == TRI_TASK_DEAD)
-            write_task(&task, &lists->any_dead, &lists->dead);
+            write_task(&task, lists, &lists->any_dead, &lists->dead);
         else if (task.state == TRI_TASK_RETRYING)
-            write_task(&task, &lists->any_retrying, &lists->retrying);
+            write_task(&task, lists, &lists->any_retrying, &lists->retrying);
     }
     return task.index + 1;
 }
@@ -145,7 +161,7 @@ static enum tri_status read_shown(struct tri_client *client,
         if (status != TRI_OK)
             return status;
         if (out->size == 0)
-            write_batch(&answer.shown, out);
+            write_batch(&answer.shown, lists, out);
         more = entries && answer.shown.more != 0 && answer.shown.entries.count != 0;
         if (entries)
             message.show.after = write_entries(answer.shown.entries, lists);

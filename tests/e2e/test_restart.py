@@ -136,7 +136,7 @@ class Restart(unittest.TestCase):
         plugin, env = ("--plugin", FICKLE), environment(FICKLE_BEGUN=begun, FICKLE_GATE=gate)
         first = self.cluster.worker(*plugin, "--log-level", "info", env=env)
         done = self.cluster.run("submit", "--fn", "fickle", "--model", "process", "--retries", "2",
-                                "--crash-limit", "2", "--timeout", "5s", "--range", "1-1")
+                                "--crash-limit", "2", "--timeout", "5s", "--range=-7--7")
         self.assertEqual(done.returncode, 0, done.stderr)
         wait_until(lambda: os.path.exists(begun), "the first attempt runs")
         first.process.terminate()
@@ -150,7 +150,7 @@ class Restart(unittest.TestCase):
         self.kill_and_restart(0)
         shown = self.shown()
         self.assertEqual(shown["retrying"], [])
-        self.assertEqual([task["index"] for task in shown["dead"]], [0])
+        self.assertEqual([(task["index"], task["argument"]) for task in shown["dead"]], [(0, -7)])
         history = shown["dead"][0]["history"]
         self.assertEqual([(a["attempt"], a["status"], a["worker"], a["restarts"]) for a in history],
                          [(1, "failed", "w1", 2), (2, "timeout", "w2", 1), (3, "crashed", "w2", 1),
@@ -161,7 +161,8 @@ class Restart(unittest.TestCase):
         self.assertEqual(ages, sorted(ages, reverse=True), "the first is the oldest")
         text = self.cluster.run("show", "--dead", "1").stdout.decode().splitlines()
         self.assertRegex(text[0], "^task 1/0 crashed after 4 attempts on w2: .*SIGABRT")
-        self.assertEqual([line.split()[:4] for line in text[1:]],
+        self.assertEqual(text[1].strip(), "argument -7")
+        self.assertEqual([line.split()[:4] for line in text[2:]],
                          [["1", "failed", "process", "w1"], ["2", "timeout", "process", "w2"],
                           ["3", "crashed", "process", "w2"], ["4", "crashed", "process", "w2"]])
 

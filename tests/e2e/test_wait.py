@@ -51,6 +51,37 @@ class Away(Case):
         self.assertEqual(self.is_cut("submit"), b"")
 
 
+class Show(Case):
+    def failing(self, wait, retries):
+        """A batch of one task that fails as often as it may, `wait` after each time."""
+        c = self.cluster("ipc", ("--backoff-min", wait, "--backoff-max", wait))
+        c.worker()
+        self.assertRan(c.run("submit", "--retries", retries, "--range", "5-5", "--", "false"))
+        return c
+
+    def test_what_was_left_out_of_a_long_history_is_said(self):
+        c = self.failing("1ms", 20)
+        self.assertRan(c.run("wait", "1"), 1)
+        lines = c.run("show", "--dead", "1").stdout.decode().splitlines()
+        self.assertEqual(lines[0], "task 1/0 failed after 21 attempts on w1: exit status 1")
+        self.assertEqual(lines[1].split(), ["argument", "5"])
+        self.assertEqual(lines[3].strip(), "attempts 2 to 6 are not kept")
+        self.assertEqual([line.split()[0] for line in [lines[2], *lines[4:]]],
+                         [str(n) for n in [1, *range(7, 22)]])
+
+    def test_a_task_that_is_tried_again_is_not_dead_and_has_its_attempts(self):
+        c = self.failing("1h", 1)
+        retrying = wait_until(lambda: json.loads(c.run("show", "1", "-o", "json").stdout)["retrying"],
+                              "the first attempt fails")
+        self.assertEqual([len(task["history"]) for task in retrying], [1])
+        self.assertEqual(c.run("show", "--dead", "1").stdout, b"")
+        lines = c.run("show", "1/0").stdout.decode().splitlines()
+        self.assertEqual(lines[0], "task 1/0 is not dead: it is tried again")
+        self.assertEqual(lines[1].split(), ["argument", "5"])
+        self.assertEqual(lines[2].split()[:4], ["1", "failed", "process", "w1"])
+        self.assertEqual(len(lines), 3)
+
+
 class Wait(Case):
     def setUp(self):
         super().setUp()
