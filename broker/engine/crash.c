@@ -64,8 +64,8 @@ static void convict(struct engine *engine, struct lease *lease)
     tri_buffer_deinit(&list);
 }
 
-/* A worker that had another suspect, too, says nothing: that one waited for CREDIT when this one was
- * leased, and may have gone on since. */
+/* A worker that had another suspect, too, says nothing: that one waited for CREDIT when this one
+ * was leased, and may have gone on since. */
 static bool stands_alone(const struct lease *lease, const struct last_words *words)
 {
     return grade_is_suspect(&lease->grade) && lease->grade.cap == 1

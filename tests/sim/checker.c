@@ -48,12 +48,22 @@ static struct tri_ranges runs_of(const struct tri_message *message,
     return (struct tri_ranges){ 0 };
 }
 
+/* What a report is about. Its batch may have been lost with the broker, and its number given to
+ * another: NULL. */
+static struct watch *reported_watch(const struct sim *sim, uint64_t lease, uint64_t number)
+{
+    const struct loan *loan = tri_map_find(&sim->checker->lent, lease);
+    struct watch *watch = watch_find(sim, number);
+
+    return loan == NULL || loan->watch == watch ? watch : NULL;
+}
+
 /* RESULTS and PARTIAL begin in the same way. */
 static void note_success(struct sim *sim,
                          const struct tri_msg_results *report,
                          struct tri_ranges ranges)
 {
-    struct watch *watch = watch_find(sim, report->number);
+    struct watch *watch = reported_watch(sim, report->lease, report->number);
 
     if (watch == NULL)
         return;
@@ -68,7 +78,7 @@ static void note_success(struct sim *sim,
 
 static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
 {
-    struct watch *watch = watch_find(sim, ended->number);
+    struct watch *watch = reported_watch(sim, ended->lease, ended->number);
     struct tri_list entries = ended->entries;
     struct tri_rec_entry entry;
 

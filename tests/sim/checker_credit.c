@@ -376,6 +376,8 @@ void window_sends(struct sim *sim,
         fly(sim, peer, &message->row, bytes);
     else if (message->type == TRI_MESSAGE_CREDIT)
         lend(sim, &message->credit);
+    else if (message->type == TRI_MESSAGE_NO_SESSION)
+        hear(sim, peer, true); /* it was silent for too long, and is nobody's owner any more */
 }
 
 void credit_begin(struct checker *self)

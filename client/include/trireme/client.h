@@ -168,9 +168,9 @@ struct tri_task_result {
 /* The next task result: by index unless `unordered`. With a reducer only failures come, as they
  * happen. A task that was retried by hand comes once more, with its newer result, unless that was
  * here before the older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has
- * ended and all were given. TRI_STORE: it has ended, all that the broker's store can still read were
- * given, and others were not: the text names one. A result counts as consumed (and is acknowledged to the broker if
- * owner) when the next one is asked for. */
+ * ended and all were given. TRI_STORE: it has ended, all that the broker's store can still read
+ * were given, and others were not: the text names one. A result counts as consumed (and is
+ * acknowledged to the broker if owner) when the next one is asked for. */
 TRI_API enum tri_status tri_batch_next(struct tri_batch *batch,
                                        int timeout_ms,
                                        struct tri_task_result *result,
