@@ -55,6 +55,7 @@ void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accept
     if (self->state != FOLLOW_SUBMITTING || message->request != self->request)
         return;
     self->state = FOLLOW_FOLLOWED;
+    self->not_before = 0;
     self->accepted = true;
     self->number = message->number;
     self->absent = message->absent != 0;
@@ -114,6 +115,7 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     if (pass_settled(self, message->settled) != TRI_OK)
         return tri_fail(error, TRI_MEMORY, "out of memory");
     self->state = FOLLOW_FOLLOWED;
+    self->not_before = 0;
     self->accepted = true;
     self->attached = true;
     self->heard_at = now;
@@ -232,6 +234,7 @@ void tri_follow_ask_again(struct tri_follow *self)
 
 void tri_follow_lost(struct tri_follow *self)
 {
+    self->attached = self->attached || self->asked; /* it may have run since */
     tri_follow_ask_again(self);
     self->not_before = 0;
     self->append.resync = false;

@@ -431,6 +431,24 @@ START_TEST(what_the_broker_cannot_read_any_more_is_missed_at_the_end)
 }
 END_TEST
 
+START_TEST(an_answer_that_comes_after_a_refusal_ends_the_waiting)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+    uint64_t request;
+
+    connection_breaks(&s);
+    request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    broker_answers_error(&s, request, TRI_BUSY, 4000);
+    broker_attached(&s, request, 7, 30, NULL, 0); /* it was asked twice */
+    broker_run(&s, 7, 0, 0, 10);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 10);
+    time_passes_ms(&s, 900);
+    expect_message(&s, TRI_MESSAGE_ACK);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("rows");
@@ -452,5 +470,6 @@ int main(void)
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
     tcase_add_test(tcase, what_the_broker_cannot_read_any_more_is_missed_at_the_end);
+    tcase_add_test(tcase, an_answer_that_comes_after_a_refusal_ends_the_waiting);
     return unit_run("client rows", tcase);
 }

@@ -65,6 +65,43 @@ START_TEST(a_slow_task_is_waited_for)
 }
 END_TEST
 
+/* Nobody was there while it ran: of what was kept, the row with task 0 does not fit in. */
+START_TEST(who_submits_again_may_need_a_larger_window_as_well)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .uuid = { { 9 } }, .owner = true, .window_bytes = 1000 };
+    const struct tri_rec_spec spec = {
+        .handler = { (const uint8_t *)"echo", 4 }, .source = TRI_SOURCE_RANGE, .step = 1, .count = 9
+    };
+    struct tri_message accepted = { .type = TRI_MESSAGE_ACCEPTED };
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+    struct tri_buffer bytes = { 0 };
+    struct tri_task_result result;
+    struct tri_follow *batch;
+
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    ck_assert_int_eq(tri_follow_submit(s.session, &options, s.now, tri_bytes_of("name"),
+                                       tri_buffer_bytes(&bytes), false, &batch, &s.error),
+                     TRI_OK);
+    tri_buffer_deinit(&bytes);
+    expect_message(&s, TRI_MESSAGE_SUBMIT);
+    connection_breaks(&s);
+    accepted.accepted.request = expect_message(&s, TRI_MESSAGE_SUBMIT)->submit.request;
+    accepted.accepted.number = progress.progress.number = 7;
+    accepted.accepted.count = progress.progress.count = progress.progress.done = 9;
+    broker_says(&s, &accepted, NULL);
+    broker_run(&s, 7, 1, 1, 3);
+    broker_says(&s, &progress, NULL);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    time_passes_ms(&s, 200);
+    ck_assert_uint_eq(expect_message(&s, TRI_MESSAGE_ATTACH)->attach.window_bytes, 2000);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs)
 {
     struct story s = story_up();
@@ -288,6 +325,7 @@ int main(void)
 
     tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
     tcase_add_test(tcase, a_slow_task_is_waited_for);
+    tcase_add_test(tcase, who_submits_again_may_need_a_larger_window_as_well);
     tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
