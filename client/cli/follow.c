@@ -125,6 +125,19 @@ static bool has_ended(const struct follow *self)
     return summary.state >= TRI_BATCH_DONE;
 }
 
+/* What is on stdout may be acknowledged. */
+static int pass_on(struct follow *self)
+{
+    struct tri_error error;
+    enum tri_status status = self->output != NULL ? output_flush(self->output) : TRI_OK;
+
+    if (status == TRI_CANCELLED) /* some of it is not */
+        return GO_ON;
+    if (status != TRI_OK)
+        return output_exit(status);
+    return tri_batch_pass_on(self->batch, &error) == TRI_OK ? GO_ON : fail(self, &error);
+}
+
 /* Print the results that are there. */
 static int drain(struct follow *self, size_t *count)
 {
@@ -156,6 +169,8 @@ static int drain(struct follow *self, size_t *count)
         status = output_result(self->output, &result);
         if (status != TRI_OK)
             return output_exit(status);
+        if (output_is_empty(self->output) && tri_batch_pass_on(self->batch, &error) != TRI_OK)
+            return fail(self, &error);
     }
     return GO_ON;
 }
@@ -192,12 +207,11 @@ static int idle(struct follow *self)
     };
     struct tri_error error;
     enum tri_status status;
+    int passed;
 
-    if (self->output != NULL) {
-        status = output_flush(self->output);
-        if (status != TRI_OK && status != TRI_CANCELLED)
-            return output_exit(status);
-    }
+    passed = pass_on(self);
+    if (passed != GO_ON)
+        return passed;
     progress_draw(&self->progress, self->batch);
     status = tri_client_process(self->client, 0, &error);
     if (status == TRI_EMPTY)
@@ -213,6 +227,7 @@ int follow_run(struct follow *self)
 {
     if (!self->feed_only)
         progress_init(&self->progress, self->cli);
+    tri_batch_withhold(self->batch);
     for (;;) {
         size_t drained = 0;
         bool busy = true;

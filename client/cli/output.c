@@ -127,6 +127,11 @@ enum tri_status output_flush(struct output *self)
     return status;
 }
 
+bool output_is_empty(const struct output *self)
+{
+    return self->out.size + self->err.size == 0;
+}
+
 static void append_bytes(struct tri_buffer *out, struct tri_bytes bytes)
 {
     tri_buffer_append(out, bytes.data, bytes.size);

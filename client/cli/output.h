@@ -36,6 +36,8 @@ int output_exit(enum tri_status status);
 
 enum tri_status output_result(struct output *self, const struct tri_task_result *result);
 enum tri_status output_flush(struct output *self);
+/* Nothing waits to be flushed. */
+bool output_is_empty(const struct output *self);
 
 /* After the last result: the reduced value (JSON, or NULL), what closes the form, the summary on
  * stderr and in its file. */

@@ -23,6 +23,8 @@ static int finish(struct follow *follow)
         status = CLI_TASKS_FAILED;
     }
     written = output_end(follow->output, &follow->summary, follow->batch, reduced);
+    if (written == TRI_OK)
+        tri_batch_pass_on(follow->batch, NULL);
     return written == TRI_OK ? status : output_exit(written);
 }
 

@@ -69,18 +69,31 @@ static void tell_taken(const struct follow *follow)
                   (unsigned long long)(ended - follow->output->written));
 }
 
-static int finish(struct follow *follow, bool reduced)
+/* The reduced value, or NULL. A run that was killed has taken what it had folded with it. */
+static const char *reduced_value(const struct follow *follow, int *status)
 {
     const char *value = NULL;
     struct tri_error error;
+    enum tri_status reduced = tri_batch_reduced(follow->batch, &value, &error);
+
+    if (reduced == TRI_OK)
+        return value;
+    if (reduced == TRI_NOTFOUND && follow->output == NULL)
+        return NULL;
+    cli_error("batch %llu has no value: %s", (unsigned long long)tri_batch_number(follow->batch),
+              error.text);
+    *status = reduced == TRI_NOTFOUND ? CLI_USAGE : CLI_TASKS_FAILED;
+    return NULL;
+}
+
+static int finish(struct follow *follow, bool reduced)
+{
+    const char *value = NULL;
     enum tri_status written;
     int status = follow_exit(follow);
 
-    if (reduced && follow->lost.status == TRI_OK
-        && tri_batch_reduced(follow->batch, &value, &error) != TRI_OK) {
-        cli_error("%s", error.text);
-        status = CLI_TASKS_FAILED;
-    }
+    if (reduced && follow->lost.status == TRI_OK)
+        value = reduced_value(follow, &status);
     if (follow->output != NULL && !reduced && follow->lost.status == TRI_OK)
         tell_taken(follow);
     written = follow->output != NULL

@@ -335,6 +335,18 @@ enum tri_status tri_batch_next_run(struct tri_batch *batch,
     return status;
 }
 
+void tri_batch_withhold(struct tri_batch *batch)
+{
+    if (batch->follow != NULL)
+        tri_follow_withhold(batch->follow);
+}
+
+enum tri_status tri_batch_pass_on(struct tri_batch *batch, struct tri_error *error)
+{
+    return batch->client != NULL ? tri_follow_pass_on(batch->follow, batch->client->now, error)
+                                 : closed(error);
+}
+
 void tri_batch_summary(const struct tri_batch *batch, struct tri_batch_summary *summary)
 {
     if (batch->follow != NULL)

@@ -378,6 +378,11 @@ enum tri_status tri_follow_reduced(struct tri_follow *self,
         return tri_fail(error, TRI_STORE, "%s", self->lost.text);
     if (self->reduce_failure.status != TRI_OK)
         return tri_fail(error, self->reduce_failure.status, "%s", self->reduce_failure.text);
+    if (self->merged < self->summary.ok)
+        return tri_fail(
+            error, TRI_NOTFOUND,
+            "%llu of the results were folded by the run that submitted it, and are gone",
+            (unsigned long long)(self->summary.ok - self->merged));
     return tri_reducer_finish_json(self->reducer, out, error);
 }
 

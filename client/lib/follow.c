@@ -27,6 +27,7 @@ static struct tri_follow *follow_new(struct tri_session *session,
     tri_rangeset_init(&self->settled);
     tri_rangeset_init(&self->received);
     tri_rangeset_init(&self->consumed);
+    tri_rangeset_init(&self->withheld);
     tri_rangeset_init(&self->to_ack);
     tri_dlist_push_back(&session->follows, &self->node);
     return self;
@@ -40,6 +41,7 @@ void tri_follow_free(struct tri_follow *self)
     tri_rangeset_deinit(&self->settled);
     tri_rangeset_deinit(&self->received);
     tri_rangeset_deinit(&self->consumed);
+    tri_rangeset_deinit(&self->withheld);
     tri_rangeset_deinit(&self->to_ack);
     tri_reducer_destroy(&self->reducer);
     tri_buffer_deinit(&self->scratch);

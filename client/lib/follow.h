@@ -113,6 +113,12 @@ bool tri_follow_has_result(const struct tri_follow *self);
 /* Enough rows are consumed that the broker should hear of it now. */
 bool tri_follow_has_acks(const struct tri_follow *self);
 
+/* From now on what is consumed is acknowledged only when it has been passed on. */
+void tri_follow_withhold(struct tri_follow *self);
+
+/* What has been consumed so far is safe: it may be acknowledged. TRI_MEMORY. */
+enum tri_status tri_follow_pass_on(struct tri_follow *self, tri_time now, struct tri_error *error);
+
 /* Before closing: whatever is consumed is acknowledged now. */
 void tri_follow_finish(struct tri_follow *self, tri_time now);
 

@@ -22,6 +22,8 @@ static bool acks_are_due(const struct tri_follow *self, tri_time now)
 
 static enum tri_status prepare_ack(struct tri_follow *self)
 {
+    if (self->withholds && !tri_rangeset_prepare(&self->withheld))
+        return TRI_MEMORY;
     return tri_rangeset_prepare(&self->to_ack) ? TRI_OK : TRI_MEMORY;
 }
 
@@ -42,7 +44,29 @@ enum tri_status tri_rows_finish(struct tri_follow *self,
     if (!tri_rangeset_prepare(&self->consumed) || prepare_ack(self) != TRI_OK)
         return TRI_MEMORY;
     tri_rangeset_add(&self->consumed, number, 1);
-    ack_later(self, now, number, bytes);
+    if (self->withholds) {
+        tri_rangeset_add(&self->withheld, number, 1);
+        self->withheld_bytes += bytes;
+    } else {
+        ack_later(self, now, number, bytes);
+    }
+    return TRI_OK;
+}
+
+enum tri_status tri_follow_pass_on(struct tri_follow *self, tri_time now, struct tri_error *error)
+{
+    struct tri_range range;
+
+    while (tri_rangeset_next(&self->withheld, 0, &range)) {
+        if (prepare_ack(self) != TRI_OK)
+            return tri_fail(error, TRI_MEMORY, "out of memory");
+        if (tri_rangeset_is_empty(&self->to_ack))
+            self->ack_at = now + TRI_ACK_DELAY_MS;
+        tri_rangeset_add(&self->to_ack, range.first, range.count);
+        tri_rangeset_remove(&self->withheld, range.first, range.count);
+    }
+    self->to_ack_bytes += self->withheld_bytes;
+    self->withheld_bytes = 0;
     return TRI_OK;
 }
 
@@ -58,9 +82,34 @@ bool tri_follow_has_acks(const struct tri_follow *self)
     return self->to_ack_bytes >= self->window_bytes / 4;
 }
 
+void tri_follow_withhold(struct tri_follow *self)
+{
+    self->withholds = true;
+}
+
 void tri_follow_finish(struct tri_follow *self, tri_time now)
 {
     self->ack_at = now;
+}
+
+/* The next of `rows` from `at` on that are not withheld. */
+static bool next_to_ack(const struct tri_follow *self,
+                        const struct tri_rangeset *rows,
+                        uint64_t at,
+                        struct tri_range *range)
+{
+    struct tri_range withheld;
+
+    while (tri_rangeset_next(rows, at, range)) {
+        if (!tri_rangeset_next(&self->withheld, range->first, &withheld)
+            || withheld.first - range->first >= range->count)
+            return true;
+        range->count = withheld.first - range->first;
+        if (range->count != 0)
+            return true;
+        at = withheld.first + withheld.count;
+    }
+    return false;
 }
 
 enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now)
@@ -78,9 +127,13 @@ enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now)
     if (prepare_ack(self) != TRI_OK)
         return TRI_MEMORY;
     tri_buffer_clear(&self->scratch);
-    for (; count < ACK_RANGES_MAX && tri_rangeset_next(rows, at, &range); count++) {
+    for (; count < ACK_RANGES_MAX && next_to_ack(self, rows, at, &range); count++) {
         tri_buffer_append(&self->scratch, &range, sizeof(range));
         at = range.first + range.count;
+    }
+    if (count == 0 && !self->scratch.failed) {
+        self->ack_all = false;
+        return TRI_EMPTY;
     }
     message.ack.number = self->number;
     message.ack.rows = (struct tri_ranges){ self->scratch.data, count };
@@ -304,6 +357,7 @@ static enum tri_status merge_partial(struct tri_follow *self,
     if (status != TRI_OK && self->reduce_failure.status == TRI_OK)
         self->reduce_failure = local;
     count_model(self, message->model, count_of(message->ranges));
+    self->merged += count_of(message->ranges);
     return TRI_OK;
 }
 
@@ -311,7 +365,8 @@ static enum tri_status merge_partial(struct tri_follow *self,
 
 static enum tri_status receive_again(struct tri_follow *self, tri_time now, uint64_t number)
 {
-    if (!tri_rangeset_contains(&self->consumed, number))
+    if (!tri_rangeset_contains(&self->consumed, number)
+        || tri_rangeset_contains(&self->withheld, number))
         return TRI_OK; /* it is here and will be acknowledged in its time */
     if (prepare_ack(self) != TRI_OK)
         return TRI_MEMORY;

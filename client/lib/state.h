@@ -207,6 +207,9 @@ struct tri_follow {
     struct tri_rangeset consumed;
     struct tri_rangeset to_ack;
     uint64_t to_ack_bytes;
+    bool withholds;               /* acknowledged is only what the application has passed on */
+    struct tri_rangeset withheld; /* consumed, and not passed on */
+    uint64_t withheld_bytes;
     bool ack_all; /* after a new connection: earlier ACKs may be lost */
     tri_time ack_at;
     struct tri_row *given; /* its tasks are consumed by the next call */
@@ -217,6 +220,7 @@ struct tri_follow {
 
     struct tri_reducer *reducer;
     struct tri_error reduce_failure;
+    uint64_t merged; /* tasks whose results are folded in */
     struct tri_buffer scratch;
     struct tri_batch_summary summary;
 };

@@ -82,6 +82,29 @@ class Show(Case):
         self.assertEqual(len(lines), 3)
 
 
+class Killed(Case):
+    def test_what_a_killed_run_has_not_written_is_still_there(self):
+        cluster = self.cluster("ipc", ("--heartbeat", "300ms", "--lease", "1s", "--open-grace",
+                                       "100ms"))
+        cluster.worker()
+        lines = b"".join(b"%d\n" % i for i in range(300000))
+        with tempfile.TemporaryFile() as given:
+            given.write(lines)
+            given.seek(0)
+            run = cluster.start("run", "--fn", "echo", stdin=given)
+        wait_until(lambda: self.batches(cluster), "it has begun")
+        run.kill()
+        written, _ = run.communicate()
+        self.assertIn(cluster.run("wait", "1").returncode, (0, 3))
+        rest = cluster.run("results", "1")
+        count = self.batches(cluster)[0]["count"]
+        whole = set(written[:written.rfind(b"\n") + 1].split()) | set(rest.stdout.split())
+        self.assertEqual(whole, set(lines.split()[:count]), rest.stderr)
+
+    def batches(self, cluster):
+        return json.loads(cluster.run("list", "-o", "json").stdout)["batches"]
+
+
 class Wait(Case):
     def setUp(self):
         super().setUp()

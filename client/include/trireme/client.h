@@ -194,6 +194,12 @@ TRI_API enum tri_status tri_batch_next_run(struct tri_batch *batch,
                                            struct tri_result_run *run,
                                            struct tri_error *error);
 
+/* For who gathers results before they are safe: from now on a consumed result is acknowledged only
+ * when tri_batch_pass_on has said that all that was consumed before is where it is to stay. Results
+ * that are not acknowledged fill the window. */
+TRI_API void tri_batch_withhold(struct tri_batch *batch);
+TRI_API enum tri_status tri_batch_pass_on(struct tri_batch *batch, struct tri_error *error);
+
 struct tri_batch_summary {
     int state; /* 0 open 1 running 2 done 3 halted 4 cancelled */
     const char *state_text;
@@ -205,7 +211,8 @@ struct tri_batch_summary {
 /* What is known now; exact once tri_batch_next has returned TRI_CLOSED. */
 TRI_API void tri_batch_summary(const struct tri_batch *batch, struct tri_batch_summary *summary);
 
-/* The reduced value as JSON text; after TRI_CLOSED. Borrowed for the life of the batch. */
+/* The reduced value as JSON text; after TRI_CLOSED. Borrowed for the life of the batch.
+ * TRI_NOTFOUND: its owner has had partials that are gone with it. */
 TRI_API enum tri_status tri_batch_reduced(struct tri_batch *batch,
                                           const char **json,
                                           struct tri_error *error);

@@ -97,6 +97,19 @@ START_TEST(a_value_without_a_partial_that_cannot_be_read_is_none)
 }
 END_TEST
 
+START_TEST(a_value_without_what_another_has_folded_is_none)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_reduced(&s, "sum");
+    struct tri_buffer json = { 0 };
+
+    broker_partial(&s, 1, 400, 600);
+    broker_ends(&s, 7, 1000, 1000);
+    ck_assert_int_eq(tri_follow_reduced(batch, &json, &s.error), TRI_NOTFOUND);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("reduce");
@@ -105,5 +118,6 @@ int main(void)
     tcase_add_test(tcase, partials_count_for_the_model_that_made_them_and_once);
     tcase_add_test(tcase, a_batch_without_a_reducer_has_no_reduced_value);
     tcase_add_test(tcase, a_value_without_a_partial_that_cannot_be_read_is_none);
+    tcase_add_test(tcase, a_value_without_what_another_has_folded_is_none);
     return unit_run("client reduce", tcase);
 }

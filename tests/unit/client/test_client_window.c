@@ -319,6 +319,35 @@ START_TEST(a_row_that_cannot_be_read_fails_the_batch_and_not_the_session)
     story_end(&s);
 }
 END_TEST
+START_TEST(what_is_withheld_is_acknowledged_when_it_has_been_passed_on)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+
+    tri_follow_withhold(batch);
+    broker_run(&s, 7, 0, 0, 10);
+    broker_run(&s, 7, 1, 10, 10);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 20);
+    time_passes_ms(&s, 100);
+    expect_nothing(&s);
+    connection_breaks(&s);
+    broker_attached(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, 7, 30, NULL, 0);
+    broker_run(&s, 7, 1, 10, 10); /* it comes again, but is not to be said to be safe */
+    time_passes_ms(&s, 100);
+    expect_nothing(&s);
+    ck_assert_int_eq(tri_follow_pass_on(batch, s.now, &s.error), TRI_OK);
+    time_passes_ms(&s, 100);
+    expect_ack(&s, 0, 2);
+    broker_run(&s, 7, 2, 20, 10);
+    ck_assert_uint_eq(results_in_order(&s, batch, 20), 10);
+    connection_breaks(&s);
+    broker_attached(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, 7, 30, NULL, 0);
+    expect_ack(&s, 0, 2); /* the first time may be lost */
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("window");
@@ -338,5 +367,6 @@ int main(void)
     tcase_add_test(tcase, a_repeated_row_that_was_consumed_is_acknowledged_again);
     tcase_add_test(tcase, results_that_are_here_are_given_before_a_failure_is_told);
     tcase_add_test(tcase, a_row_that_cannot_be_read_fails_the_batch_and_not_the_session);
+    tcase_add_test(tcase, what_is_withheld_is_acknowledged_when_it_has_been_passed_on);
     return unit_run("client window", tcase);
 }
