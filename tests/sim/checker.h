@@ -10,7 +10,8 @@
  *             application once (5); nothing that was reported after a cancel (8)
  *   credit    results of a lease, windows and APPENDs stay within what was granted (12)
  *   leases    a task has one holder; an attempt is counted only when its failure was reported, by
- *             that one (4, 7); clocks do not matter, and who is not heard begins nothing (11)
+ *             that one (4, 7); clocks do not matter, who is not heard begins nothing, and no worker
+ *             is at work longer than for a lease from when it sent what was answered last (11)
  *   ends      END adds up with all rows; everything ends (13)
  *   promises  what was acknowledged or shown is still so after the broker has died (1, 10): counts,
  *             results, SEAL, CANCEL, FORGET, END
@@ -83,8 +84,9 @@ void checker_task_begins(struct sim *sim,
                          uint64_t attempt,
                          struct tri_bytes argument);
 
-/* A host of this worker begins something. */
+/* A host of this worker begins something; or ends it. */
 void checker_host_begins(struct sim *sim, const struct worker *worker);
+void checker_host_works(struct sim *sim, const struct worker *worker);
 
 /* A fault killed the one-oar host that was on this task: it may be charged with a crash. */
 void checker_blames(struct sim *sim,

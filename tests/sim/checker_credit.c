@@ -32,6 +32,7 @@ void checker_worker_gets(struct sim *sim,
                          const struct worker *worker,
                          const struct tri_message *message)
 {
+    hold_worker_gets(sim, worker, message);
     if (message->type == TRI_MESSAGE_LEASE)
         credit_at(sim, worker, message->lease.lease)->granted_bytes += message->lease.result_bytes;
     else if (message->type == TRI_MESSAGE_CREDIT)
@@ -49,6 +50,7 @@ void checker_worker_sends(struct sim *sim,
     uint64_t *seq = &sim->checker->seqs[worker->number];
     struct credit *credit;
 
+    hold_worker_sends(sim, worker, message);
     if ((message->type != TRI_MESSAGE_RESULTS && message->type != TRI_MESSAGE_PARTIAL)
         || message->results.seq <= *seq || count < 2)
         return;
@@ -76,6 +78,7 @@ void checker_worker_dies(struct sim *sim, const struct worker *worker)
 {
     forget_leases(&sim->checker->leases[worker->number]);
     sim->checker->seqs[worker->number] = 0;
+    sim->checker->vows[worker->number] = (struct vow){ 0 };
 }
 
 /* ---- APPEND --------------------------------------------------------------------------------- */
@@ -128,6 +131,7 @@ struct window {
     uint64_t flying;
     uint64_t heard; /* its client, there */
     bool is_owner;
+    bool may_be_over;    /* its client had been silent for so long */
     struct tri_map rows; /* number + 1 to bytes + 1 */
 };
 
@@ -144,16 +148,19 @@ static bool is_of(const struct window *window, const struct peer_id *peer)
            && memcmp(window->peer.bytes, peer->bytes, peer->size) == 0;
 }
 
+/* The newest: whoever submits again, or attaches, begins anew. */
 static struct window *window_find(struct checker *self, const struct peer_id *peer, uint64_t number)
 {
+    struct window *newest = NULL;
+
     tri_dlist_foreach(&self->windows, node)
     {
         struct window *window = tri_container_of(node, struct window, node);
 
         if (window->number == number && is_of(window, peer))
-            return window;
+            newest = window;
     }
-    return NULL;
+    return newest;
 }
 
 static struct window *window_new(struct checker *self, const struct peer_id *peer, uint64_t bytes)
@@ -238,6 +245,50 @@ static void submit(struct sim *sim,
     window->is_owner = true;
 }
 
+static bool is_silent(const struct sim *sim, const struct window *window)
+{
+    uint64_t lease_us = sim->plan->options.limits.lease_ms * SIM_MS;
+
+    return sim->now - window->heard >= lease_us - lease_us / 50;
+}
+
+/* Its attachments go on there, and all that was not acknowledged is sent again. */
+static void move(struct sim *sim, const struct peer_id *from, const struct peer_id *to)
+{
+    tri_dlist_foreach(&sim->checker->windows, node)
+    {
+        struct window *window = tri_container_of(node, struct window, node);
+
+        if (!is_of(window, from))
+            continue;
+        window->peer = *to;
+        window->flying = 0;
+        tri_map_clear(&window->rows);
+    }
+}
+
+/* A client comes, or comes again from elsewhere. */
+static void greet(struct sim *sim, const struct peer_id *peer, struct tri_bytes instance)
+{
+    struct checker *self = sim->checker;
+    struct guest *guest;
+
+    for (size_t i = 0; i < self->guest_count; i++) {
+        guest = &self->guests[i];
+        if (memcmp(guest->instance, instance.data, sizeof(guest->instance)) != 0)
+            continue;
+        if (guest->peer.size != peer->size
+            || memcmp(guest->peer.bytes, peer->bytes, peer->size) != 0)
+            move(sim, &guest->peer, peer);
+        guest->peer = *peer;
+        return;
+    }
+    self->guests = tri_realloc(self->guests, self->guest_count + 1, sizeof(*self->guests));
+    guest = &self->guests[self->guest_count++];
+    memcpy(guest->instance, instance.data, sizeof(guest->instance));
+    guest->peer = *peer;
+}
+
 /* Its client is there; or leaves. */
 static void hear(struct sim *sim, const struct peer_id *peer, bool leaves)
 {
@@ -247,6 +298,7 @@ static void hear(struct sim *sim, const struct peer_id *peer, bool leaves)
 
         if (!is_of(window, peer))
             continue;
+        window->may_be_over = window->may_be_over || is_silent(sim, window);
         window->heard = sim->now;
         window->is_owner = window->is_owner && !leaves;
     }
@@ -254,6 +306,8 @@ static void hear(struct sim *sim, const struct peer_id *peer, bool leaves)
 
 void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
 {
+    if (message->type == TRI_MESSAGE_HELLO && message->hello.role == TRI_ROLE_CLIENT)
+        greet(sim, peer, message->hello.instance);
     hear(sim, peer, message->type == TRI_MESSAGE_BYE);
     if (message->type == TRI_MESSAGE_SUBMIT && message->submit.window_bytes != 0)
         submit(sim, peer, &message->submit);
@@ -332,7 +386,6 @@ static void fly(struct sim *sim,
 /* The owner's, if it is there for certain: without one only memory counts. */
 static const struct window *owner_window(const struct sim *sim, const struct watch *watch)
 {
-    uint64_t lease_us = sim->plan->options.limits.lease_ms * SIM_MS;
     const struct window *newest = NULL;
 
     tri_dlist_foreach(&sim->checker->windows, node)
@@ -342,7 +395,7 @@ static const struct window *owner_window(const struct sim *sim, const struct wat
         if (window->number == watch->seen && window->is_owner)
             newest = window;
     }
-    return newest != NULL && sim->now - newest->heard < lease_us - lease_us / 50 ? newest : NULL;
+    return newest != NULL && !newest->may_be_over && !is_silent(sim, newest) ? newest : NULL;
 }
 
 /* What is granted into a window that is full already is beyond it until as much has landed. */
@@ -403,4 +456,5 @@ void credit_end(struct checker *self)
         tri_map_deinit(&self->leases[i]);
     }
     window_forget(self);
+    free(self->guests);
 }

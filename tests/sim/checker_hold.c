@@ -1,7 +1,8 @@
 /* Who has which task. What a worker named in its last heartbeat, less than a lease's time ago, is
  * its own until it says otherwise: the broker gives it to nobody else, whatever clocks do, and
  * charges nothing but what is said of the newest lease of a task. And whoever has not been heard
- * for a lease's time begins nothing more. */
+ * for a lease's time begins nothing more; by its own clock, from when it sent what was answered
+ * last, and what it is on it stops. */
 #include "tests/sim/checker_state.h"
 
 #include "common/proto/chunk.h"
@@ -9,6 +10,7 @@
 #include "tests/sim/worker.h"
 
 #define SLACK_US (100 * SIM_MS) /* from a worker's session to its hosts */
+#define VOW_SLACK_MS 40u        /* the same, when nothing else is uncertain */
 
 /* A lease's time by any of the clocks, which are not the best. */
 static uint64_t lease_us(const struct sim *sim)
@@ -145,7 +147,8 @@ void hold_lends(struct sim *sim,
 
 /* ---- what workers do ------------------------------------------------------------------------ */
 
-void checker_host_begins(struct sim *sim, const struct worker *worker)
+/* As the broker knows it, by any clock. */
+static void check_heard(struct sim *sim, const struct worker *worker)
 {
     const struct tri_bytes instance = { worker->instance.bytes, sizeof(worker->instance.bytes) };
     const struct mate *mate = vanish_mate_of(sim->checker, instance);
@@ -158,4 +161,52 @@ void checker_host_begins(struct sim *sim, const struct worker *worker)
     if (sim->now > until + SLACK_US)
         sim_fail(sim, "%s begins a task, %.3f s after the broker has taken its last heartbeat",
                  worker->node.name, (double)(sim->now - mate->renewed) / 1e6);
+}
+
+void hold_worker_gets(struct sim *sim,
+                      const struct worker *worker,
+                      const struct tri_message *message)
+{
+    struct vow *vow = &sim->checker->vows[worker->number];
+    uint64_t seq = message->heartbeat_ok.seq;
+    tri_time sent_ms = 0;
+
+    if (message->type == TRI_MESSAGE_WELCOME)
+        sent_ms = vow->hello_ms;
+    else if (message->type == TRI_MESSAGE_HEARTBEAT_OK && vow->seq - seq < VOWS_KEPT)
+        sent_ms = vow->sent_ms[seq % VOWS_KEPT];
+    if (vow->confirmed_ms < sent_ms)
+        vow->confirmed_ms = sent_ms;
+}
+
+void hold_worker_sends(struct sim *sim,
+                       const struct worker *worker,
+                       const struct tri_message *message)
+{
+    struct vow *vow = &sim->checker->vows[worker->number];
+    tri_time now_ms = sim_clock_ms(sim, &worker->node);
+
+    if (message->type == TRI_MESSAGE_HELLO) {
+        vow->hello_ms = now_ms;
+    } else if (message->type == TRI_MESSAGE_HEARTBEAT) {
+        vow->seq = message->heartbeat.seq;
+        vow->sent_ms[vow->seq % VOWS_KEPT] = now_ms;
+    }
+}
+
+void checker_host_works(struct sim *sim, const struct worker *worker)
+{
+    const struct vow *vow = &sim->checker->vows[worker->number];
+    uint64_t now_ms = sim_clock_ms(sim, &worker->node);
+    uint64_t until_ms = vow->confirmed_ms + sim->plan->options.limits.lease_ms + VOW_SLACK_MS;
+
+    if (now_ms > until_ms && sim->now > worker->node.paused_until + VOW_SLACK_MS * SIM_MS)
+        sim_fail(sim, "%s is at work %.3f s after it has sent the last heartbeat that was answered",
+                 worker->node.name, (double)(now_ms - vow->confirmed_ms) / 1e3);
+}
+
+void checker_host_begins(struct sim *sim, const struct worker *worker)
+{
+    check_heard(sim, worker);
+    checker_host_works(sim, worker);
 }

@@ -119,10 +119,27 @@ struct mate {
     struct tri_map lost;  /* those that it was told to be lost */
 };
 
+/* One life of a client, and where it speaks from. */
+struct guest {
+    uint8_t instance[16];
+    struct peer_id peer;
+};
+
 /* Where it spoke from. */
 struct route {
     struct peer_id peer;
     size_t mate;
+};
+
+#define VOWS_KEPT 64
+
+/* Until when a worker may hold what it has, by its own clock: for a lease's time from when it sent
+ * the newest message that has been answered. */
+struct vow {
+    uint64_t seq; /* of its heartbeats */
+    tri_time sent_ms[VOWS_KEPT];
+    tri_time hello_ms;
+    tri_time confirmed_ms;
 };
 
 #define REQUESTS_KEPT 256
@@ -146,7 +163,10 @@ struct checker {
     size_t route_count;
     struct tri_map leases[PLAN_WORKERS_MAX]; /* of a worker, to struct credit */
     uint64_t seqs[PLAN_WORKERS_MAX];
+    struct vow vows[PLAN_WORKERS_MAX];
     struct tri_dlist_head windows;
+    struct guest *guests;
+    size_t guest_count;
     struct tri_dlist_head readers;
 };
 
@@ -166,6 +186,12 @@ void hold_forget(struct sim *sim);
 
 /* It was said of these tasks that this lease of them is over. */
 void hold_returns(struct sim *sim, struct watch *watch, uint64_t lease, struct tri_ranges ranges);
+void hold_worker_gets(struct sim *sim,
+                      const struct worker *worker,
+                      const struct tri_message *message);
+void hold_worker_sends(struct sim *sim,
+                       const struct worker *worker,
+                       const struct tri_message *message);
 void hold_lends(struct sim *sim,
                 const struct peer_id *peer,
                 const struct tri_msg_lease *lease,

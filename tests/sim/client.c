@@ -1,6 +1,7 @@
 #include "tests/sim/client.h"
 
 #include "common/assert.h"
+#include "tests/sim/confused.h"
 #include "tests/sim/tale.h"
 
 #include <stdio.h>
@@ -45,6 +46,7 @@ static void send(struct sim *sim, struct client *self, const struct tri_client_e
         frames[i] = tri_frame_copy(effect->frames[i]);
     checker_client_sends(sim, &message, frames, effect->frame_count);
     net_send(sim, self->socket, frames, effect->frame_count);
+    confused_says(sim, false, self->number, &message, frames, effect->frame_count);
     for (size_t i = 0; i < effect->frame_count; i++)
         tri_frame_unref(frames[i]);
 }

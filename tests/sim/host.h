@@ -25,6 +25,9 @@ size_t host_gather(const struct sim *sim,
                    struct tri_dlist_head *hosts,
                    struct session_task **tasks);
 
+/* When the last of what they are on now will have ended; 0: they are on nothing. */
+uint64_t host_busy_until(const struct tri_dlist_head *hosts);
+
 /* A fault: some host of these that is busy dies. False: none is. */
 bool host_strike(struct sim *sim, struct tri_dlist_head *hosts);
 

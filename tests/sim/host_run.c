@@ -126,6 +126,7 @@ static void on_oar(struct sim *sim, void *context)
     }
     if (self->frozen)
         return;
+    checker_host_works(sim, self->worker);
     end_run(sim, self, oar);
     if (!self->dead)
         host_row(sim, self);
@@ -275,6 +276,21 @@ static uint64_t current(const struct sim *sim, const struct oar *oar)
     uint64_t at = all != 0 ? oar->count * (sim->now - oar->began) / all : 0;
 
     return oar->first + (at < oar->count ? at : oar->count - 1);
+}
+
+uint64_t host_busy_until(const struct tri_dlist_head *hosts)
+{
+    uint64_t until = 0;
+
+    tri_dlist_foreach(hosts, node)
+    {
+        const struct host *self = tri_container_of(node, struct host, node);
+
+        for (uint64_t i = 0; i < self->width && !self->dead && !self->frozen; i++)
+            if (self->oars[i].lease != NULL && self->oars[i].ends > until)
+                until = self->oars[i].ends;
+    }
+    return until;
 }
 
 size_t host_started(const struct sim *sim, const struct host *self, struct session_task *tasks)

@@ -24,7 +24,7 @@ static const char usage[] =
     "  --twice        live through each world twice: nothing may differ\n"
     "  --check STEPS  verify the engine's invariants so often: 1\n"
     "  --memory       the broker has no disk, and never dies\n"
-    "  --hostile      there are strangers, who lie and pry\n"
+    "  --hostile      there are strangers, who lie and pry, and peers that repeat themselves\n"
     "  --trace        tell the story\n"
     "  --each         say of every world what happened in it, and its hash\n"
     "  --planted BUG  with that one of the bugs that --bugs lists\n";

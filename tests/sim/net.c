@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define MESSAGES_MAX 1000000 /* a hundred times what worlds are made of */
+
 /* A message on its way. */
 struct letter {
     struct sim_timer timer;
@@ -100,7 +102,8 @@ static void note_letter(struct sim *sim, const struct letter *letter)
 {
     uint64_t who[2] = { number_of(&letter->link->id), letter->up };
 
-    sim->counts.messages++;
+    if (++sim->counts.messages > MESSAGES_MAX)
+        sim_fail(sim, "they talk and talk, and nothing comes of it");
     sim_note(sim, who, sizeof(who));
     for (size_t i = 0; i < letter->count; i++)
         sim_note(sim, letter->frames[i]->bytes.data, letter->frames[i]->bytes.size);
@@ -268,6 +271,11 @@ void net_send(struct sim *sim,
         post(sim, socket->link, letter, true);
     else
         tri_dlist_push_back(&socket->queue, &letter->node);
+}
+
+uint64_t net_connection(const struct net_socket *socket)
+{
+    return socket != NULL && socket->link != NULL ? number_of(&socket->link->id) : 0;
 }
 
 bool net_reply(struct sim *sim,

@@ -40,6 +40,9 @@ void net_send(struct sim *sim,
               struct tri_frame *const *frames,
               size_t count);
 
+/* Another number for every connection that it has; 0: none now. */
+uint64_t net_connection(const struct net_socket *socket);
+
 /* ---- the broker ----------------------------------------------------------------------------- */
 
 /* False: the routing id is not connected any more. */

@@ -41,7 +41,9 @@
       "a lease is renewed that its worker never got")                                             \
     X(19, UNSENT, "worker/session/reports.c", 13,                                                 \
       "reports that were lost with a connection are not sent again")                              \
-    X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")
+    X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")            \
+    X(21, DEADLINE_LATE, "worker/session/connection.c", 11,                                       \
+      "a worker counts its deadline from the answer, not from what was answered")
 
 enum planted_bug {
     PLANTED_NONE,

@@ -40,6 +40,7 @@ struct checker;
 struct fault;
 struct mishap;
 struct stranger;
+struct confused;
 
 /* Something that happens at a time. */
 struct sim_timer {
@@ -92,12 +93,13 @@ struct sim {
     struct fault *fault;
     struct mishap *mishap;
     struct stranger *stranger; /* NULL: none */
+    struct confused *confused; /* NULL: nobody */
 };
 
 struct sim_options {
     bool trace;
     bool memory;  /* the broker has a store in memory: it never dies */
-    bool hostile; /* there are strangers (stranger.h) */
+    bool hostile; /* there are strangers, and confusion (stranger.h, confused.h) */
 
     /* for the replay only */
     const char *program;

@@ -2,6 +2,7 @@
 
 #include "common/assert.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/confused.h"
 #include "tests/sim/host.h"
 #include "tests/sim/tale.h"
 
@@ -29,6 +30,7 @@ static void send(struct sim *sim, struct worker *self, const struct session_effe
     tri_assert(status == TRI_OK);
     checker_worker_sends(sim, self, &message, effect->frames, effect->frame_count);
     net_send(sim, self->socket, effect->frames, effect->frame_count);
+    confused_says(sim, true, self->number, &message, effect->frames, effect->frame_count);
 }
 
 static void reconnect(struct sim *sim, struct worker *self, uint64_t after_ms)

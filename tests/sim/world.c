@@ -3,6 +3,7 @@
 #include "tests/sim/broker.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/client.h"
+#include "tests/sim/confused.h"
 #include "tests/sim/fault.h"
 #include "tests/sim/mishap.h"
 #include "tests/sim/net.h"
@@ -35,12 +36,15 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
     client_begin(sim);
     fault_begin(sim);
     mishap_begin(sim);
-    if (options->hostile)
+    if (options->hostile) {
         stranger_begin(sim);
+        confused_begin(sim);
+    }
 }
 
 static void end(struct sim *sim)
 {
+    confused_end(sim);
     stranger_end(sim);
     mishap_end(sim);
     fault_end(sim);

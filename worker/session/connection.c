@@ -2,6 +2,7 @@
  * answer. Every heartbeat names every lease, so one instant stands for all of them: when the newest
  * message that the broker has answered was sent. Whatever is held is ours for lease_ms from then.
  */
+#include "common/planted.h"
 #include "worker/session/parts.h"
 
 #include <stdlib.h>
@@ -328,7 +329,7 @@ void connection_on_heartbeat_ok(struct session *self, const struct tri_msg_heart
     self->heard_at = self->now;
     if (ok->seq <= self->heartbeat_seq && self->heartbeat_seq - ok->seq < HEARTBEATS_REMEMBERED
         && sent_at > self->confirmed_at)
-        self->confirmed_at = sent_at;
+        self->confirmed_at = PLANTED_VALUE(DEADLINE_LATE, self->now, sent_at);
     drop_named(self, ok->lost);
 }
 
