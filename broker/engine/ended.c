@@ -96,6 +96,14 @@ static void judge(struct engine *engine,
     }
 }
 
+/* A task of a lease from before a restart may have died of the very failure that is reported again
+ * now, and been retried by hand since: nothing but the generation tells that from a new one. */
+static bool is_outdated(const struct engine *engine, const struct lease *lease)
+{
+    return reclaim_is_from_before(engine, lease->number)
+           && lease->generation != lease->batch->generation;
+}
+
 static void read_entries(struct engine *engine,
                          struct session *session,
                          struct lease *lease,
@@ -104,7 +112,7 @@ static void read_entries(struct engine *engine,
 {
     struct tri_rec_entry entry;
 
-    while (tri_list_next(&list, TRI_RECORD_ENTRY, &entry)) {
+    while (!is_outdated(engine, lease) && tri_list_next(&list, TRI_RECORD_ENTRY, &entry)) {
         struct tri_range task = { entry.index, 1 };
         bool is_stale = entry.attempts != grade_attempt(&lease->grade) && !PLANTED(STALE_FAILURE);
 

@@ -84,6 +84,11 @@ static uint64_t epoch_of(uint64_t lease)
     return lease >> LEASE_EPOCH_SHIFT;
 }
 
+bool reclaim_is_from_before(const struct engine *engine, uint64_t lease)
+{
+    return epoch_of(lease) != (engine->options.epoch & LEASE_EPOCH_MASK);
+}
+
 bool reclaim_covers(const struct engine *engine,
                     const struct batch *batch,
                     uint64_t lease,

@@ -37,6 +37,9 @@ bool reclaim_covers(const struct engine *engine,
                     uint64_t lease,
                     uint64_t *end);
 
+/* True when the lease was given in an earlier life. */
+bool reclaim_is_from_before(const struct engine *engine, uint64_t lease);
+
 /* Every known worker has come, or the time is over: what was held back is leased. */
 void reclaim_settle(struct engine *engine);
 

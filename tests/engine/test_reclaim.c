@@ -198,6 +198,32 @@ START_TEST(a_failure_of_a_reclaimed_lease_is_charged)
 }
 END_TEST
 
+START_TEST(a_failure_from_before_a_retry_by_hand_is_not_charged_after_it)
+{
+    both(1, 1);
+    expect(&s, "w1", "LEASE b1 0+1");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    ignore(&s, "c1");
+    tri_rangeset_add(&lease_of(&s, "w1", "b1", 0)->undone, 0, 1); /* RESULTS_OK was lost */
+    broker_restarts(&s);
+    client_follows_again();
+    ignore(&s, "c1");
+    client_retries(&s, "c1", "b1");
+    ignore(&s, "c1");
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    expect_nothing_else(&s);
+    time_passes_ms(&s, 1000);
+    heartbeat(&s, "w1"); /* the second in a row that does not name the lease */
+    ignore(&s, "c1");
+    expect(&s, "w1", "LEASE b1 0+1 generation=2");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    expect(&s, "c1", "ROW b1 #1 values 0+1 generation=2");
+    ignore(&s, "c1");
+}
+END_TEST
+
 START_TEST(a_reclaimed_lease_lives_by_being_named_and_expires_otherwise)
 {
     both(4, 4);
@@ -402,6 +428,7 @@ int main(void)
     STORY(a_report_that_was_taken_before_the_restart_is_answered_and_shows_nothing_twice);
     STORY(a_held_lease_of_a_task_with_a_result_keeps_only_the_rest);
     STORY(a_failure_of_a_reclaimed_lease_is_charged);
+    STORY(a_failure_from_before_a_retry_by_hand_is_not_charged_after_it);
     STORY(a_reclaimed_lease_lives_by_being_named_and_expires_otherwise);
     STORY(a_lease_survives_two_restarts_under_its_number);
     STORY(what_an_old_lease_yields_is_not_taken_for_a_batch_that_came_later);
