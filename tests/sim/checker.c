@@ -2,7 +2,7 @@
 #include "tests/sim/checker.h"
 
 #include "common/assert.h"
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Counts: what was accepted, under which hash, and whether sums are sums. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/proto/chunk.h"
 

@@ -1,5 +1,5 @@
 /* Credit: what may be on its way, and what is. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"

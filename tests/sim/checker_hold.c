@@ -3,7 +3,7 @@
  * charges nothing but what is said of the newest lease of a task. And whoever has not been heard
  * for a lease's time begins nothing more; by its own clock, from when it sent what was answered
  * last, and what it is on it stops. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/proto/chunk.h"
 #include "tests/sim/plan.h"

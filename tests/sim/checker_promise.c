@@ -1,5 +1,5 @@
 /* Promises: what the broker has acknowledged holds, whatever happens to it. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"

@@ -1,5 +1,5 @@
 /* Readers: what applications are given. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"
@@ -104,8 +104,10 @@ static void check_reduced(struct sim *sim, const struct reader *self, const char
 {
     char expected[32];
 
-    if (reduced == NULL || self->watch->generation != 1)
+    if (self->watch->plan->reducer == NULL || self->watch->generation != 1)
         return;
+    if (reduced == NULL)
+        sim_fail(sim, "%s cannot be reduced", self->watch->plan->name);
     row_expect_reduced(self->watch, is_done, expected, sizeof(expected));
     if (strcmp(reduced, expected) != 0)
         sim_fail(sim, "%s is reduced to %s, its tasks make %s", self->watch->plan->name, reduced,

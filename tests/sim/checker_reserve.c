@@ -3,7 +3,7 @@
  * (docs/spec/2-lifecycle.md, "Credit"). What the broker takes for the oldest can be told from
  * outside within bounds: no task that has surely not ended is older, and none that has surely ended
  * is meant. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "tests/sim/plan.h"

@@ -1,5 +1,5 @@
 /* Rows: each task in one of them, with what it was to become. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "common/proto/chunk.h"

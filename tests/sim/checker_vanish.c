@@ -1,5 +1,5 @@
 /* Workers that the broker has not heard of for a lease's time, and what stood alone on them. */
-#include "tests/sim/checker_state.h"
+#include "tests/sim/checker_parts.h"
 
 #include "common/assert.h"
 #include "tests/sim/broker.h"

@@ -177,8 +177,7 @@ static void finish_reading(struct sim *sim, struct job *self)
     bool is_reduced = self->whole && self->batch->reducer != NULL;
 
     tri_follow_summary(self->follow, &summary);
-    if (is_reduced && tri_follow_reduced(self->follow, &reduced, NULL) != TRI_OK)
-        sim_fail(sim, "%s cannot be reduced", self->batch->name);
+    is_reduced = is_reduced && tri_follow_reduced(self->follow, &reduced, NULL) == TRI_OK;
     tri_buffer_append(&reduced, "", 1);
     checker_reader_ends(sim, self->reader, &summary,
                         is_reduced ? (const char *)reduced.data : NULL);
