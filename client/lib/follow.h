@@ -116,7 +116,8 @@ bool tri_follow_has_acks(const struct tri_follow *self);
 /* From now on what is consumed is acknowledged only when it has been passed on. */
 void tri_follow_withhold(struct tri_follow *self);
 
-/* What has been consumed so far is safe: it may be acknowledged. TRI_MEMORY. */
+/* What has been consumed so far is safe: it may be acknowledged; but partials of a batch that has
+ * not ended only when they are very many. TRI_MEMORY. */
 enum tri_status tri_follow_pass_on(struct tri_follow *self, tri_time now, struct tri_error *error);
 
 /* Before closing: whatever is consumed is acknowledged now. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define ACK_RANGES_MAX 65536
+#define PARTIALS_KEPT_MAX 16384
 
 /* ---- acknowledging -------------------------------------------------------------------------- */
 
@@ -53,10 +54,20 @@ enum tri_status tri_rows_finish(struct tri_follow *self,
     return TRI_OK;
 }
 
+/* Partials are folded in memory until the batch has ended: whoever is killed before that takes with
+ * it what it has acknowledged. A long batch has too many of them to be kept. */
+static bool keeps_partials(const struct tri_follow *self)
+{
+    return self->reducer != NULL && !self->ended && self->withheld_bytes < self->window_bytes / 4
+           && tri_rangeset_count(&self->withheld) < PARTIALS_KEPT_MAX;
+}
+
 enum tri_status tri_follow_pass_on(struct tri_follow *self, tri_time now, struct tri_error *error)
 {
     struct tri_range range;
 
+    if (keeps_partials(self))
+        return TRI_OK;
     while (tri_rangeset_next(&self->withheld, 0, &range)) {
         if (prepare_ack(self) != TRI_OK)
             return tri_fail(error, TRI_MEMORY, "out of memory");

@@ -101,6 +101,20 @@ class Killed(Case):
         whole = set(written[:written.rfind(b"\n") + 1].split()) | set(rest.stdout.split())
         self.assertEqual(whole, set(lines.split()[:count]), rest.stderr)
 
+    def test_what_a_killed_run_has_folded_is_folded_again(self):
+        cluster = self.cluster("ipc", ("--heartbeat", "300ms", "--lease", "1s"))
+        cluster.worker()
+        with tempfile.TemporaryFile() as given:
+            given.write(b"0.01\n" * 400)
+            given.seek(0)
+            run = cluster.start("run", "--fn", "sleep", "--model", "thread", "-j", "2", "--reduce",
+                                "count", stdin=given)
+        wait_until(lambda: any(b["done"] >= 100 for b in self.batches(cluster)), "some are done")
+        run.kill()
+        run.communicate()
+        self.assertEqual(cluster.run("wait", "1").returncode, 0)
+        self.assertEqual(cluster.run("results", "1").stdout, b"400\n")
+
     def batches(self, cluster):
         return json.loads(cluster.run("list", "-o", "json").stdout)["batches"]
 

@@ -196,7 +196,8 @@ TRI_API enum tri_status tri_batch_next_run(struct tri_batch *batch,
 
 /* For who gathers results before they are safe: from now on a consumed result is acknowledged only
  * when tri_batch_pass_on has said that all that was consumed before is where it is to stay. Results
- * that are not acknowledged fill the window. */
+ * that are not acknowledged fill the window. What is folded is kept by the broker until the batch
+ * has ended, unless it is more than 16384 partials or a quarter of the window. */
 TRI_API void tri_batch_withhold(struct tri_batch *batch);
 TRI_API enum tri_status tri_batch_pass_on(struct tri_batch *batch, struct tri_error *error);
 

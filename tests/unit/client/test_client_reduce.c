@@ -110,6 +110,40 @@ START_TEST(a_value_without_what_another_has_folded_is_none)
 }
 END_TEST
 
+START_TEST(partials_that_are_withheld_are_acknowledged_when_the_batch_has_ended)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_reduced(&s, "sum");
+
+    tri_follow_withhold(batch);
+    broker_partial(&s, 0, 0, 400);
+    ck_assert_int_eq(tri_follow_pass_on(batch, s.now, &s.error), TRI_OK);
+    time_passes_ms(&s, 100);
+    expect_nothing(&s); /* whoever reads after this one was killed gets it again */
+    broker_partial(&s, 1, 400, 600);
+    broker_ends(&s, 7, 1000, 1000);
+    ck_assert_int_eq(tri_follow_pass_on(batch, s.now, &s.error), TRI_OK);
+    time_passes_ms(&s, 100);
+    expect_ack(&s, 0, 2);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(very_many_partials_are_not_kept)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_reduced(&s, "sum");
+
+    tri_follow_withhold(batch);
+    for (uint64_t i = 0; i < 16384; i++)
+        broker_partial(&s, i, i % 1000, 1);
+    ck_assert_int_eq(tri_follow_pass_on(batch, s.now, &s.error), TRI_OK);
+    time_passes_ms(&s, 100);
+    expect_ack(&s, 0, 16384);
+    story_end(&s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("reduce");
@@ -119,5 +153,7 @@ int main(void)
     tcase_add_test(tcase, a_batch_without_a_reducer_has_no_reduced_value);
     tcase_add_test(tcase, a_value_without_a_partial_that_cannot_be_read_is_none);
     tcase_add_test(tcase, a_value_without_what_another_has_folded_is_none);
+    tcase_add_test(tcase, partials_that_are_withheld_are_acknowledged_when_the_batch_has_ended);
+    tcase_add_test(tcase, very_many_partials_are_not_kept);
     return unit_run("client reduce", tcase);
 }
