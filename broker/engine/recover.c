@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Rows that were acknowledged one by one, between two that were not. */
-#define ROW_GAP_MAX (UINT64_C(1) << 27)
+/* From the first row that was not acknowledged to the last one. */
+#define ROW_SPAN_MAX (UINT64_C(1) << 26)
 
 /* ---- what lives only meanwhile -------------------------------------------------------------- */
 
@@ -317,7 +317,8 @@ static const char *place_fault(const struct batch *batch, uint64_t id)
 
     if (id >= INT64_MAX || (id >= batch->recovering->rows && id != next))
         return "rows before it are missing";
-    if (batch->row_next != batch->row_base && id - batch->row_next > ROW_GAP_MAX)
+    if (batch->row_next != batch->row_base && id >= batch->row_next
+        && id - batch->row_base > ROW_SPAN_MAX)
         return "too many rows before it are missing";
     return NULL;
 }
@@ -527,7 +528,7 @@ static bool skip_acknowledged(struct batch *batch)
 
     if (batch->row_next >= rows)
         return true;
-    if (batch->row_next != batch->row_base && rows - batch->row_next > ROW_GAP_MAX)
+    if (batch->row_next != batch->row_base && rows - batch->row_base > ROW_SPAN_MAX)
         return false;
     row_restore_end(batch, rows);
     return true;

@@ -152,13 +152,30 @@ void row_add(struct engine *engine,
     post_pump_all(engine, batch);
 }
 
-/* Rows before `id` that are not there have been acknowledged. */
+/* Rows before `id` that are not there have been acknowledged. However many they are, they take
+ * only addresses: pages of zeros that nobody writes. */
 static void skip_to(struct batch *batch, uint64_t id)
 {
-    if (batch->row_base == batch->row_next)
+    size_t used = (size_t)(batch->row_next - batch->row_base);
+    size_t needed;
+    struct row **rows;
+
+    if (used == 0)
         batch->row_base = batch->row_next = id;
-    while (batch->row_next < id)
-        push(batch, NULL);
+    if (id <= batch->row_next)
+        return;
+    needed = (size_t)(id - batch->row_base);
+    if (needed > batch->row_capacity) {
+        batch->row_capacity = needed > 2 * batch->row_capacity ? needed : 2 * batch->row_capacity;
+        rows = tri_alloc(batch->row_capacity, sizeof(struct row *));
+        if (used != 0)
+            memcpy(rows, batch->rows, used * sizeof(struct row *));
+        free(batch->rows);
+        batch->rows = rows;
+    } else {
+        memset(batch->rows + used, 0, (needed - used) * sizeof(struct row *));
+    }
+    batch->row_next = id;
 }
 
 void row_restore(struct engine *engine,

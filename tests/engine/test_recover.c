@@ -2,6 +2,7 @@
  * step of every story (scenario.c, recovered.h); here are the sentences, and what is refused. */
 #include "tests/engine/story.h"
 
+#include "broker/engine/state.h"
 #include "broker/engine/stored.h"
 
 #include <stdlib.h>
@@ -520,6 +521,35 @@ START_TEST(a_head_with_any_byte_changed_never_breaks_the_engine)
 }
 END_TEST
 
+/* What the BATCH head says of how many rows there have been. */
+static void rows_are_said_to_be(uint64_t rows)
+{
+    struct kept *kept = kept_row(&s, (struct store_key){ STORE_BATCH, 1, 0 });
+    struct batch *batch = tri_map_find(&s.engine->batches, 1);
+    uint64_t next = batch->row_next;
+    struct tri_buffer head = { 0 };
+
+    batch->row_next = rows;
+    stored_batch(s.engine, batch, &head);
+    batch->row_next = next;
+    free(kept->head);
+    kept->head = tri_buffer_give(&head, &kept->head_size);
+}
+
+START_TEST(very_many_rows_may_have_been_acknowledged_behind_one_that_was_not)
+{
+    struct tri_error error;
+
+    fill_store();
+    rows_are_said_to_be(UINT64_C(1) << 22);
+    ck_assert_int_eq(try_recovery(&error), TRI_OK);
+    rows_are_said_to_be(UINT64_C(1) << 40);
+    ck_assert_int_eq(try_recovery(&error), TRI_STORE);
+    ck_assert_ptr_nonnull(strstr(error.text, "too many of its rows are missing"));
+    rows_are_said_to_be(1);
+}
+END_TEST
+
 static void lose(struct kept *kept)
 {
     struct store_key key = kept->key;
@@ -598,6 +628,7 @@ int main(void)
     STORY(an_ended_batch_of_old_is_forgotten_when_its_time_has_come);
     STORY(a_head_that_is_cut_off_anywhere_is_refused_by_name);
     STORY(a_head_with_any_byte_changed_never_breaks_the_engine);
+    STORY(very_many_rows_may_have_been_acknowledged_behind_one_that_was_not);
     STORY(a_row_of_an_unknown_table_is_refused);
     STORY(a_row_without_which_others_mean_nothing_is_missed);
     STORY(a_format_of_a_later_version_is_refused);
