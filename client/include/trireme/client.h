@@ -1,9 +1,7 @@
 /* client.h - submit batches to a Trireme broker and gather their results.
  *
- *     struct tri_client *client;
- *     struct tri_batch *batch;
- *     struct tri_client_options options;
- *     struct tri_batch_options job;
+ *     struct tri_client *client;        struct tri_client_options options;
+ *     struct tri_batch *batch;          struct tri_batch_options job;
  *
  *     tri_client_options_init(&options);
  *     options.endpoints = "tcp://head:7117";
@@ -15,8 +13,7 @@
  *     tri_batch_seal(batch, &error);
  *     while (tri_batch_next(batch, -1, &result, &error) == TRI_OK)
  *         ...                                       the result is consumed by the next call
- *     tri_batch_close(&batch);
- *     tri_client_close(&client);
+ *     tri_batch_close(&batch), tri_client_close(&client);
  *
  * Time:    milliseconds; a negative timeout waits for ever. All waiting is done inside the calls:
  *          sockets are served, heartbeats sent and lost brokers found again only there. A broker
@@ -80,8 +77,7 @@ struct tri_batch_options {
     const char *const *env;  /* "NAME=value", NULL-terminated, or NULL */
     const char *workdir;
     bool range; /* arguments are integers first, first+step, ... (count of them) */
-    int64_t range_first;
-    int64_t range_step;
+    int64_t range_first, range_step;
     uint64_t range_count;
     const char *model;   /* "auto" "process" "thread" "async" "serial" */
     uint64_t width;      /* oars per worker; 0: chosen */
@@ -89,8 +85,7 @@ struct tri_batch_options {
     uint64_t retries;
     uint64_t crash_limit; /* 3 */
     int halt;             /* 0 never, 1 soon, 2 now */
-    uint64_t halt_fail_count;
-    uint64_t halt_fail_percent;
+    uint64_t halt_fail_count, halt_fail_percent;
     uint64_t priority;
     const char *const *labels;
     const char *reducer; /* "sum", "top:10", ... or NULL: every value comes back */
@@ -160,17 +155,15 @@ struct tri_task_result {
     uint64_t attempts;
     const char *model;
     struct tri_bytes worker;
-    uint64_t wall_us;
-    uint64_t cpu_us;
+    uint64_t wall_us, cpu_us;
     bool sampled;
 };
 
-/* The next task result: by index unless `unordered`. With a reducer only failures come, as they
- * happen. A task that was retried by hand comes once more, with its newer result, unless that was
- * here before the older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has
- * ended and all were given. TRI_STORE: it has ended, all that the broker's store can still read
- * were given, and others were not: the text names one. A result counts as consumed (and is
- * acknowledged to the broker if owner) when the next one is asked for. */
+/* The next task result: by index unless `unordered`; with a reducer only failures, as they happen.
+ * A task that was retried by hand comes once more, unless the newer result was here before the
+ * older one was given. TRI_EMPTY: none within timeout_ms. TRI_CLOSED: the batch has ended, all were
+ * given. TRI_STORE: it has ended, but some could not be read from the store: the text names one. A
+ * result is consumed (and acknowledged to the broker if owner) when the next one is asked for. */
 TRI_API enum tri_status tri_batch_next(struct tri_batch *batch,
                                        int timeout_ms,
                                        struct tri_task_result *result,
@@ -194,10 +187,9 @@ TRI_API enum tri_status tri_batch_next_run(struct tri_batch *batch,
                                            struct tri_result_run *run,
                                            struct tri_error *error);
 
-/* For who gathers results before they are safe: from now on a consumed result is acknowledged only
- * when tri_batch_pass_on has said that all that was consumed before is where it is to stay. Results
- * that are not acknowledged fill the window. What is folded is kept by the broker until the batch
- * has ended, unless it is more than 16384 partials or a quarter of the window. */
+/* From now on a consumed result is acknowledged only when tri_batch_pass_on says that all consumed
+ * before is safe; others fill the window. What is folded stays with the broker until the batch has
+ * ended, unless it is more than 16384 partials or a quarter of the window. */
 TRI_API void tri_batch_withhold(struct tri_batch *batch);
 TRI_API enum tri_status tri_batch_pass_on(struct tri_batch *batch, struct tri_error *error);
 
@@ -212,8 +204,8 @@ struct tri_batch_summary {
 /* What is known now; exact once tri_batch_next has returned TRI_CLOSED. */
 TRI_API void tri_batch_summary(const struct tri_batch *batch, struct tri_batch_summary *summary);
 
-/* The reduced value as JSON text; after TRI_CLOSED. Borrowed for the life of the batch.
- * TRI_NOTFOUND: its owner has had partials that are gone with it. */
+/* The reduced value as JSON, after TRI_CLOSED, borrowed for the life of the batch. TRI_NOTFOUND:
+ * its owner has had partials that are gone with it. */
 TRI_API enum tri_status tri_batch_reduced(struct tri_batch *batch,
                                           const char **json,
                                           struct tri_error *error);
