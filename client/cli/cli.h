@@ -110,13 +110,13 @@ struct cli_verb {
 extern const struct cli_verb cli_verbs[];
 extern const size_t cli_verb_count;
 
-/* Print `trireme: ...` on stderr. */
 /* A byte that a terminal may obey: it is shown to nobody as it is. */
 static inline bool cli_is_control(unsigned char byte)
 {
     return byte < 0x20 || byte == 0x7f;
 }
 
+/* Print `trireme: ...` on stderr. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Print the error of a failed call and return the exit status that belongs to it. */
