@@ -96,14 +96,6 @@ static void judge(struct engine *engine,
     }
 }
 
-/* A task of a lease from before a restart may have died of the very failure that is reported again
- * now, and been retried by hand since: nothing but the generation tells that from a new one. */
-static bool is_outdated(const struct engine *engine, const struct lease *lease)
-{
-    return reclaim_is_from_before(engine, lease->number)
-           && lease->generation != lease->batch->generation;
-}
-
 static void read_entries(struct engine *engine,
                          struct session *session,
                          struct lease *lease,
@@ -112,7 +104,7 @@ static void read_entries(struct engine *engine,
 {
     struct tri_rec_entry entry;
 
-    while (!is_outdated(engine, lease) && tri_list_next(&list, TRI_RECORD_ENTRY, &entry)) {
+    while (tri_list_next(&list, TRI_RECORD_ENTRY, &entry)) {
         struct tri_range task = { entry.index, 1 };
         bool is_stale = entry.attempts != grade_attempt(&lease->grade) && !PLANTED(STALE_FAILURE);
 
@@ -213,6 +205,14 @@ static struct lease *planted_holder(const struct engine *engine, const struct tr
     return NULL;
 }
 
+/* A task of a lease from before a restart may have died of the very failure that is reported again
+ * now, and been retried by hand since: nothing but the generation tells that from a new one. */
+static bool is_outdated(const struct engine *engine, const struct lease *lease)
+{
+    return reclaim_is_from_before(engine, lease->number)
+           && lease->generation != lease->batch->generation;
+}
+
 void on_ended(struct engine *engine, struct session *session, const struct tri_msg_ended *ended)
 {
     struct lease *lease;
@@ -223,7 +223,8 @@ void on_ended(struct engine *engine, struct session *session, const struct tri_m
     lease = lease_find(engine, session->worker, ended->lease);
     if (PLANTED(STALE_FAILURE) && lease == NULL)
         lease = planted_holder(engine, ended);
-    if (lease != NULL && lease_is_about(lease, ended->number, ended->generation)) {
+    if (lease != NULL && lease_is_about(lease, ended->number, ended->generation)
+        && !is_outdated(engine, lease)) {
         verdict_init(engine, &verdict, &lease->grade);
         read_entries(engine, session, lease, ended->entries, &verdict);
         carry_out(engine, session, lease, &verdict);
