@@ -11,6 +11,7 @@ static const struct tri_log_rank ranks[] = {
     { "task.died", TRI_LOG_WARN },      { "lease.lost", TRI_LOG_WARN },
     { "chunk.dropped", TRI_LOG_WARN },  { "store.unreadable", TRI_LOG_ERROR },
     { "store.full", TRI_LOG_WARN },     { "store.room", TRI_LOG_INFO },
+    { "reclaim.ended", TRI_LOG_INFO },
 };
 
 void trace_log(const char *trace)
