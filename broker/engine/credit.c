@@ -129,9 +129,19 @@ static void let_feeder_wait(struct engine *engine, struct batch *batch)
     if (!engine->options.payloads_stored || batch->stock->told_to_wait || batch->feeder == NULL)
         return;
     batch->stock->told_to_wait = true;
-    out_no_space(engine, batch->feeder, 0, NO_SPACE_RETRY_MS,
-                 "the disk of its store is full: batch %llu waits for room",
+    out_no_space(engine, batch->feeder, 0, NO_SPACE_RETRY_MS, "%s: batch %llu waits for room",
+                 engine->memory.is_full ? "the disk of its store is full"
+                                        : "its store has no room for more arguments",
                  (unsigned long long)batch->number);
+}
+
+void credit_tell_feeder(struct engine *engine, struct batch *batch)
+{
+    const struct stock *stock = batch->stock;
+
+    if (!batch->sealed && tri_dlist_is_linked(&batch->starved)
+        && stock->credit_bytes - stock->appended_bytes < APPEND_GRANT_BYTES_MIN)
+        let_feeder_wait(engine, batch);
 }
 
 bool credit_refuse_new(struct engine *engine, struct session *session, uint64_t request)
@@ -140,6 +150,21 @@ bool credit_refuse_new(struct engine *engine, struct session *session, uint64_t 
         return false;
     out_no_space(engine, session, request, NO_SPACE_RETRY_MS,
                  "the disk of the broker's store is full");
+    return true;
+}
+
+bool credit_refuse_items(struct engine *engine, struct session *session, uint64_t request)
+{
+    if (credit_refuse_new(engine, session, request))
+        return true;
+    if (!engine->options.payloads_stored)
+        return false;
+    if (credit_append_room(engine) < APPEND_GRANT_BYTES_MIN)
+        stock_reclaim(engine, APPEND_GRANT_BYTES_MIN);
+    if (credit_append_room(engine) >= APPEND_GRANT_BYTES_MIN)
+        return false;
+    out_no_space(engine, session, request, NO_SPACE_RETRY_MS,
+                 "the broker's store has no room for more arguments");
     return true;
 }
 
@@ -168,8 +193,7 @@ void credit_append(struct engine *engine, struct batch *batch)
     grant = least(wish, grant_max(engine));
     if (grant < wish && grant < APPEND_GRANT_BYTES_MIN) {
         credit_starve(engine, batch);
-        if (stock->credit_bytes - stock->appended_bytes < APPEND_GRANT_BYTES_MIN)
-            let_feeder_wait(engine, batch);
+        batch_touch(engine, batch);
         return;
     }
     stock->told_to_wait = false;

@@ -56,12 +56,17 @@ void memory_serve(struct engine *engine);
 /* Bytes that may still be promised for items. */
 uint64_t credit_append_room(const struct engine *engine);
 
-/* Grow the append credit of an open batch as far as limits and memory allow. Its client is told
- * when it has to wait for room in the store. */
+/* Grow the append credit of an open batch as far as limits and memory allow. */
 void credit_append(struct engine *engine, struct batch *batch);
 
-/* Say NO_SPACE to whoever wants something new of a store that is full. False: it is not. */
+/* Its client hears, once, that it has to wait for room in the store, if it has to. It stands behind
+ * what tells the client of the batch. */
+void credit_tell_feeder(struct engine *engine, struct batch *batch);
+
+/* Say NO_SPACE to whoever wants something new of a store that is full; or a new batch that will be
+ * appended to, of one in which no room for items can be promised. False: there is room. */
 bool credit_refuse_new(struct engine *engine, struct session *session, uint64_t request);
+bool credit_refuse_items(struct engine *engine, struct session *session, uint64_t request);
 bool credit_refuse_append(struct engine *engine,
                           struct session *session,
                           struct batch *batch,

@@ -123,6 +123,8 @@ static void settle_batch(struct engine *engine, struct batch *batch)
     is_over = batch->sealed && batch->pending + batch->delayed + batch->leased == 0;
     if (batch->stock != NULL && credit_append_is_news(engine, batch))
         append_tell(engine, batch->feeder, batch);
+    if (batch->stock != NULL)
+        credit_tell_feeder(engine, batch);
     if (is_over && !batch_has_ended(batch))
         end_batch(engine, batch);
     suspects_note(engine, batch);

@@ -49,6 +49,14 @@ static bool is_known(const struct engine *engine, const struct tri_rec_spec *spe
     return spec->plugin.size != 0 || tri_bytemap_find(&engine->handlers, spec->handler) != NULL;
 }
 
+static bool has_no_room(struct engine *engine,
+                        struct session *session,
+                        const struct tri_msg_submit *submit)
+{
+    return submit->open != 0 ? credit_refuse_items(engine, session, submit->request)
+                             : credit_refuse_new(engine, session, submit->request);
+}
+
 static bool is_welcome(struct engine *engine,
                        struct session *session,
                        const struct tri_msg_submit *submit,
@@ -200,7 +208,6 @@ void on_submit(struct engine *engine, struct session *session, const struct tri_
         out_error(engine, session, submit->request, TRI_INVALID, "spec: %.400s", error.text);
         return;
     }
-    if (is_welcome(engine, session, submit, &spec)
-        && !credit_refuse_new(engine, session, submit->request))
+    if (is_welcome(engine, session, submit, &spec) && !has_no_room(engine, session, submit))
         begin(engine, session, submit, &spec);
 }

@@ -130,12 +130,44 @@ START_TEST(what_is_promised_to_one_batch_is_not_promised_to_another)
         struct scenario_spec spec = { 0 };
 
         client_opens_with(&s, "c1", "b3", WINDOW, &spec);
-        expect(&s, "c1", "ERROR NO_SPACE"); /* for a person: three quarters are promised */
-        ck_assert_uint_eq(refused_request(), 0);
-        expect(&s, "c1", "ACCEPTED b3 0");
+        expect(&s, "c1", "ERROR NO_SPACE"); /* three quarters are promised */
+        ck_assert_uint_eq(refused_request(), s.request);
     }
     client_appends(&s, "c1", "b1", 2);
     ignore(&s, "w1");
+}
+END_TEST
+
+/* Items of a batch that nobody runs fill three quarters of what the store may have. */
+static void items_fill_their_part(void)
+{
+    stored(1 << 20);
+    peer_says_bye(&s, "w1");
+    store_has_room(&s, 400 * KIB);
+    client_opens_with(&s, "c1", "b1", WINDOW, &(struct scenario_spec){ 0 });
+    for (uint64_t i = 0; !was_sent(&s, "c1", "ERROR NO_SPACE"); i++) {
+        ck_assert_uint_lt(i, 400);
+        ignore(&s, "c1");
+        client_appends_at(&s, "c1", "b1", i, 1, 990, 'x');
+        ck_assert(was_sent(&s, "c1", "APPENDED b1"));
+    }
+    ignore(&s, "c1");
+}
+
+START_TEST(where_what_is_left_is_for_results_only_batches_with_new_arguments_are_refused)
+{
+    struct scenario_spec spec = { 0 };
+
+    items_fill_their_part();
+    client_submits_with(&s, "c1", "b2", 10, WINDOW, &spec);
+    expect(&s, "c1", "ACCEPTED b2 10 absent");
+    client_opens_with(&s, "c1", "b3", WINDOW, &spec);
+    expect(&s, "c1", "ERROR NO_SPACE");
+    ck_assert_uint_eq(refused_request(), s.request);
+    store_has_room(&s, 400 * KIB);
+    ignore(&s, "c1");
+    client_opens_with(&s, "c1", "b3", WINDOW, &spec);
+    expect(&s, "c1", "ACCEPTED b3 0 absent");
 }
 END_TEST
 
@@ -193,6 +225,7 @@ int main(void)
     STORY(a_full_store_leases_only_the_oldest_task);
     STORY(what_a_batch_may_queue_in_a_store_is_bounded_by_its_room_alone);
     STORY(what_is_promised_to_one_batch_is_not_promised_to_another);
+    STORY(where_what_is_left_is_for_results_only_batches_with_new_arguments_are_refused);
     STORY(an_append_to_a_full_store_is_refused_although_it_was_promised);
     STORY(a_client_that_waits_for_room_is_told_once_and_gets_credit_when_there_is_some);
     return story_run("room", tcase);
