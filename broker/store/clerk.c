@@ -1,12 +1,58 @@
-/* clerk.c - the caller's side of the clerk. */
+/* clerk.c - the caller's side of the clerk, and the thread that makes it step. */
 #include "broker/store/clerk.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+static tri_time now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (tri_time)now.tv_sec * 1000 + (tri_time)now.tv_nsec / 1000000;
+}
+
+/* Until it is due, or somebody has something for it to do. */
+static void await(struct clerk *self, tri_time due)
+{
+    const struct timespec until = { .tv_sec = (time_t)(due / 1000),
+                                    .tv_nsec = (long)(due % 1000) * 1000000 };
+    bool is_due = due <= now_ms();
+
+    pthread_mutex_lock(&self->lock);
+    while (!is_due && !clerk_is_wanted(self)) {
+        if (due == TRI_NEVER)
+            pthread_cond_wait(&self->wake, &self->lock);
+        else
+            is_due = pthread_cond_timedwait(&self->wake, &self->lock, &until) == ETIMEDOUT;
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* What work took of memory lies between what is still used: the allocator keeps it until it is told
+ * that nobody needs it soon. */
+static void *work(void *argument)
+{
+    struct clerk *self = argument;
+
+    for (;;) {
+        tri_time due = clerk_step(self, now_ms());
+
+        if (self->has_ended)
+            return NULL;
+        if (self->has_tidied)
+            malloc_trim(0);
+        await(self, due);
+    }
+}
 
 /* Signals are for the thread that has always had them. */
 static void start(struct clerk *self)
@@ -14,14 +60,16 @@ static void start(struct clerk *self)
     sigset_t all;
     sigset_t before;
 
-    if (self->is_running)
+    if (self->is_running || self->by_hand)
         return;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    tri_assert(pthread_create(&self->thread, NULL, clerk_work, self) == 0);
+    tri_assert(pthread_create(&self->thread, NULL, work, self) == 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     self->is_running = true;
 }
+
+/* ---- the caller ----------------------------------------------------------------------------- */
 
 static void init_lock(struct clerk *self)
 {
@@ -41,7 +89,11 @@ enum tri_status clerk_init(struct clerk *self,
 {
     *self = (struct clerk){ .database = database,
                             .log_bytes_max = options->log_bytes_max,
-                            .full_ms = options->full_ms };
+                            .full_ms = options->full_ms,
+                            .by_hand = options->by_hand,
+                            .retry_at = TRI_NEVER,
+                            .care_at = TRI_NEVER };
+    self->care_ms = CLERK_IDLE_MS;
     init_lock(self);
     writes_init(&self->job);
     writes_init(&self->sealed);
@@ -72,15 +124,21 @@ static void free_loads(struct tri_dlist_head *loads, bool came)
     }
 }
 
+static void stop(struct clerk *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    pthread_cond_signal(&self->wake);
+    pthread_mutex_unlock(&self->lock);
+    if (self->is_running)
+        pthread_join(self->thread, NULL);
+    while (self->by_hand && !self->has_ended)
+        clerk_step(self, 0);
+}
+
 void clerk_deinit(struct clerk *self)
 {
-    if (self->is_running) {
-        pthread_mutex_lock(&self->lock);
-        self->is_stopping = true;
-        pthread_cond_signal(&self->wake);
-        pthread_mutex_unlock(&self->lock);
-        pthread_join(self->thread, NULL);
-    }
+    stop(self);
     database_close(&self->database);
     reserve_deinit(&self->reserve);
     writes_clear(&self->job);

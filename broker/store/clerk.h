@@ -1,4 +1,5 @@
-/* clerk.h - the thread that works on the store's file: it alone touches it once it runs.
+/* clerk.h - who works on the store's file: it alone touches it once it was given something to do.
+ * It is a state machine that is made to step (clerk_work.c), by a thread of its own or by hand.
  *
  * It takes all that is sealed as one transaction, so that what arrives while the disk syncs shares
  * the next sync; between transactions it reads what was asked for; when the log has grown, or
@@ -8,7 +9,8 @@
  * Full disk: it spends the reserve, then waits for room and tries the same writes, and those sealed
  * since, again: after `full_ms`, and a last time when the store is closed. It reads meanwhile.
  *
- * Threads: the caller's (all functions) and its own.
+ * Threads: the caller's (all functions) and its own, in which clerk_step is called; by hand there
+ *          is only one.
  * Memory:  owns writes that were sealed, loads that are under way.
  */
 #ifndef STORE_CLERK_H
@@ -18,6 +20,9 @@
 #include "broker/store/reserve.h"
 
 #include <pthread.h>
+
+/* Nothing to do for this long: time for upkeep. */
+#define CLERK_IDLE_MS 200
 
 /* A payload that is asked for, or came. */
 struct load {
@@ -44,12 +49,21 @@ struct clerk {
     struct reserve reserve;
     uint64_t log_bytes_max;
     uint64_t full_ms;
+    bool by_hand; /* it has no thread */
     pthread_t thread;
     bool is_running;
     int event_fd;
-    uint64_t care_ms;  /* its own: idle for this long, it cares for the file; NEVER: no need */
-    bool has_worked;   /* its own: since it last cared */
-    struct writes job; /* its own: being written */
+    /* Its own. */
+    struct writes job; /* being written */
+    bool lacks_room;   /* the disk is full: the job waits */
+    tri_time retry_at; /* ... until then; NEVER: not yet known */
+    uint64_t care_ms;  /* idle for this long, it cares for the file; NEVER: no need */
+    tri_time care_at;  /* idle until then; NEVER: not yet known, or no need */
+    bool has_worked;   /* since it last cared */
+    bool has_tidied;   /* all that it had to do, with the last step: memory may be given back */
+    bool has_loaded;   /* with the last piece of work: now it is the turn of writes */
+    bool is_last;      /* nobody will try after this */
+    bool has_ended;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     /* Under the lock. */
@@ -87,10 +101,15 @@ void clerk_load(struct clerk *self, struct store_key key);
  */
 bool clerk_take(struct clerk *self, struct clerk_news *news, struct tri_dlist_head *loaded);
 
-/* ---- clerk_work.c, for clerk.c --------------------------------------------------------------- */
+/* ---- clerk_work.c --------------------------------------------------------------------------- */
 
-/* The thread. */
-void *clerk_work(void *clerk);
+/* Do one piece of what there is to do: loads, a transaction, or upkeep. `now` is of any clock that
+ * does not jump. Returns when to do the next one, at the latest: when clerk_is_wanted, at once;
+ * NEVER: not before, or it has ended. */
+tri_time clerk_step(struct clerk *self, tri_time now);
+
+/* It was given something that it can go on with. The lock is held. */
+bool clerk_is_wanted(const struct clerk *self);
 
 /* Fill in what the file and the disk say: rows, bytes, room. The lock is not held. */
 void clerk_examine(struct clerk *self, struct clerk_news *news);

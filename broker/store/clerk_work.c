@@ -1,19 +1,13 @@
-/* clerk_work.c - the clerk's own side: what its thread does, and when. */
+/* clerk_work.c - the clerk's own side: what it does, step by step. It never waits for anything but
+ * the disk, and knows the time only from who makes it step. */
 #include "broker/store/clerk.h"
 
-#include <errno.h>
-#include <malloc.h>
-#include <time.h>
 #include <unistd.h>
-
-/* Nothing to do for this long: time for upkeep. */
-#define IDLE_MS 200
 
 /* A disk without room for the reserve, or with little room at all, is looked at this often: others
  * fill it and clear it. */
 #define LOOK_MS 1000
 #define ROOM_BYTES_LITTLE (UINT64_C(1) << 30)
-#define NEVER UINT64_MAX
 
 /* Loads between two transactions, at most: both have somebody who waits. */
 #define LOADS_MAX 64
@@ -150,40 +144,6 @@ static enum tri_status load_some(struct clerk *self, struct tri_error *error)
     return load_all(self, &wanted, error);
 }
 
-/* ---- waiting -------------------------------------------------------------------------------- */
-
-static struct timespec after_ms(uint64_t ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
-}
-
-static bool is_past(struct timespec then)
-{
-    struct timespec now = after_ms(0);
-
-    return now.tv_sec > then.tv_sec || (now.tv_sec == then.tv_sec && now.tv_nsec >= then.tv_nsec);
-}
-
-/* Until somebody may have something to do. False: it is that late. The lock is held. */
-static bool wait_until(struct clerk *self, struct timespec until)
-{
-    return pthread_cond_timedwait(&self->wake, &self->lock, &until) != ETIMEDOUT;
-}
-
-static bool has_work(const struct clerk *self)
-{
-    return self->sealed.ticket != 0 || !tri_dlist_is_empty(&self->wanted);
-}
-
 /* The lock is held. */
 static void take_sealed(struct clerk *self)
 {
@@ -207,60 +167,28 @@ static enum tri_status find_room(struct clerk *self, struct tri_error *error)
     return reserve_spend(&self->reserve) ? TRI_OK : TRI_NO_SPACE;
 }
 
-/* Sleep until it is time to try again, or the store is closed. The job grows by what is sealed
- * meanwhile, which is no reason to try: it brings no room. The lock is held. True: read first. */
-static bool sleep_without_room(struct clerk *self, struct timespec until)
-{
-    bool is_late = is_past(until);
-
-    while (!self->is_stopping && !is_late && tri_dlist_is_empty(&self->wanted))
-        is_late = !wait_until(self, until);
-    if (!self->is_stopping && !is_late)
-        return true;
-    if (self->sealed.ticket != 0)
-        take_sealed(self);
-    return false;
-}
-
-/* Loads go on while the disk is full: nothing would leave it otherwise. `*is_last`: the store is
- * closed, nobody will try after that. */
-static enum tri_status wait_for_room(struct clerk *self, bool *is_last, struct tri_error *error)
-{
-    struct timespec until = after_ms(self->full_ms);
-    enum tri_status status = TRI_OK;
-    bool reads = true;
-
-    while (reads && status == TRI_OK) {
-        pthread_mutex_lock(&self->lock);
-        reads = sleep_without_room(self, until);
-        *is_last = self->is_stopping;
-        pthread_mutex_unlock(&self->lock);
-        if (reads)
-            status = load_some(self, error);
-    }
-    return status;
-}
-
-/* Write the job, however long it takes to find room. TRI_NO_SPACE: the store is closed before. */
+/* Write the job. TRI_NO_SPACE: there is no room for it. */
 static enum tri_status write_job(struct clerk *self, struct tri_error *error)
 {
-    bool is_last = false;
-
     for (;;) {
         enum tri_status status = database_write(self->database, &self->job, error);
 
         if (status != TRI_NO_SPACE)
             return status;
         status = find_room(self, error);
-        if (status == TRI_OK)
-            continue;
-        if (status != TRI_NO_SPACE || is_last)
-            return status;
-        publish(self, TRI_NO_SPACE, NULL);
-        status = wait_for_room(self, &is_last, error);
         if (status != TRI_OK)
             return status;
     }
+}
+
+/* The job stays. It is tried again later, with what is sealed by then, which is no reason to try
+ * before: it brings no room. */
+static void await_room(struct clerk *self)
+{
+    self->lacks_room = true;
+    self->retry_at = TRI_NEVER;
+    publish(self, TRI_NO_SPACE, NULL);
+    self->has_ended = self->is_last;
 }
 
 /* A log that cannot be folded for want of room stays, and is tried again. */
@@ -283,10 +211,15 @@ static enum tri_status write_sealed(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = write_job(self, error);
 
+    if (status == TRI_NO_SPACE) {
+        await_room(self);
+        return TRI_OK;
+    }
     if (status == TRI_OK)
         status = database_look(self->database, error);
     if (status != TRI_OK)
         return status;
+    self->lacks_room = false;
     publish(self, TRI_OK, NULL);
     writes_clear(&self->job);
     self->job.ticket = 0;
@@ -320,15 +253,14 @@ static uint64_t publish_room(struct clerk *self)
 
 /* One piece of what can be done while nothing else is. A disk without room for it is no failure:
  * it is done later. A file from which pages were given back becomes shorter when the log is folded,
- * and then what is left of it is judged again. What the work took of memory lies between what is
- * still used: the allocator keeps it until it is told that nobody needs it soon. */
+ * and then what is left of it is judged again. */
 static enum tri_status care(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = database_look(self->database, error);
     bool has_shrunk = false;
     bool has_more = false;
 
-    self->care_ms = NEVER;
+    self->care_ms = TRI_NEVER;
     if (status == TRI_OK && has_much_free(self)) {
         status = database_shrink(self->database, SHRINK_BYTES, error);
         has_shrunk = status == TRI_OK;
@@ -345,60 +277,86 @@ static enum tri_status care(struct clerk *self, struct tri_error *error)
         self->care_ms = LOOK_MS;
     if (has_shrunk || has_more)
         self->care_ms = 0;
-    else if (self->has_worked)
-        malloc_trim(0);
+    else
+        self->has_tidied = self->has_worked;
     self->has_worked = has_shrunk;
     return TRI_OK;
 }
 
-/* ---- the thread ----------------------------------------------------------------------------- */
+/* ---- a step --------------------------------------------------------------------------------- */
 
-enum duty { DUTY_WORK, DUTY_CARE, DUTY_STOP };
-
-/* Wait for something to do; take what is sealed. */
-static enum duty await(struct clerk *self)
+/* A job without room waits for its time, or for the last one. */
+static bool may_write(const struct clerk *self, tri_time now)
 {
-    enum duty duty = DUTY_WORK;
+    return !self->lacks_room || self->is_last || now >= self->retry_at;
+}
+
+bool clerk_is_wanted(const struct clerk *self)
+{
+    return self->is_stopping || !tri_dlist_is_empty(&self->wanted)
+           || (self->sealed.ticket != 0 && !self->lacks_room);
+}
+
+/* See what there is to do. Returns whether somebody waits for a load. */
+static bool take_up(struct clerk *self, tri_time now)
+{
+    bool has_loads;
 
     pthread_mutex_lock(&self->lock);
-    while (!has_work(self) && !self->is_stopping && duty == DUTY_WORK) {
-        if (self->care_ms == NEVER)
-            pthread_cond_wait(&self->wake, &self->lock);
-        else if (self->care_ms == 0 || !wait_until(self, after_ms(self->care_ms)))
-            duty = DUTY_CARE;
-    }
-    if (has_work(self))
-        duty = DUTY_WORK;
-    else if (self->is_stopping)
-        duty = DUTY_STOP;
-    if (self->sealed.ticket != 0)
+    self->is_last = self->is_stopping;
+    if (self->sealed.ticket != 0 && may_write(self, now))
         take_sealed(self);
+    has_loads = !tri_dlist_is_empty(&self->wanted);
     pthread_mutex_unlock(&self->lock);
-    return duty;
+    return has_loads;
 }
 
-static enum tri_status do_work(struct clerk *self, struct tri_error *error)
+/* Loads and transactions take turns. */
+static enum tri_status do_work(struct clerk *self, bool loads, struct tri_error *error)
 {
-    enum tri_status status = load_some(self, error);
-
-    self->care_ms = IDLE_MS;
+    self->care_ms = CLERK_IDLE_MS;
+    self->care_at = TRI_NEVER;
     self->has_worked = true;
-    if (status != TRI_OK || self->job.ticket == 0)
-        return status;
-    return write_sealed(self, error);
+    self->has_loaded = loads;
+    return loads ? load_some(self, error) : write_sealed(self, error);
 }
 
-void *clerk_work(void *argument)
+/* Nothing is to be done now. Returns when there will be. Times are counted from here, not from the
+ * end of a piece of work that may have taken long. */
+static tri_time rest(struct clerk *self, tri_time now)
 {
-    struct clerk *self = argument;
+    if (self->lacks_room) {
+        if (self->retry_at == TRI_NEVER)
+            self->retry_at = now + self->full_ms;
+        return self->retry_at;
+    }
+    if (self->care_at == TRI_NEVER && self->care_ms != TRI_NEVER)
+        self->care_at = now + self->care_ms;
+    return self->care_at;
+}
+
+tri_time clerk_step(struct clerk *self, tri_time now)
+{
     struct tri_error error = { 0 };
     enum tri_status status = TRI_OK;
-    enum duty duty;
+    bool loads = take_up(self, now);
+    bool writes = self->job.ticket != 0 && may_write(self, now);
+    tri_time due = now;
 
-    self->care_ms = IDLE_MS;
-    while (status == TRI_OK && (duty = await(self)) != DUTY_STOP)
-        status = duty == DUTY_WORK ? do_work(self, &error) : care(self, &error);
-    if (status == TRI_STORE)
+    self->has_tidied = false;
+    if (loads || writes) {
+        status = do_work(self, loads && !(writes && self->has_loaded), &error);
+    } else if (self->is_last) {
+        self->has_ended = true;
+    } else if (rest(self, now) > now) {
+        due = rest(self, now);
+    } else {
+        self->care_at = TRI_NEVER;
+        status = care(self, &error);
+    }
+    if (status == TRI_STORE) {
         publish(self, TRI_STORE, &error);
-    return NULL;
+        self->has_ended = true;
+    }
+    return self->has_ended ? TRI_NEVER : due;
 }

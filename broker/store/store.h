@@ -116,9 +116,16 @@ struct store_sqlite_options {
     uint64_t log_bytes_max; /* a write-ahead log of this size is folded into the file */
     uint64_t full_ms;       /* a disk that was full is tried again after this */
     const char *vfs;        /* how SQLite reaches the disk; NULL: its own way */
+    bool by_hand; /* it has no thread: the owner does the disk's work with store_sqlite_step */
 };
 
 void store_sqlite_options_init(struct store_sqlite_options *self);
+
+/* With options.by_hand: do one piece of what the store's thread would do: reads that were asked
+ * for, one transaction, or upkeep. `turn` tells what came of it. `now` is of any clock that does
+ * not jump. Returns when there is more to do, unless something is asked before: TRI_NEVER: nothing.
+ */
+tri_time store_sqlite_step(struct store *self, tri_time now);
 
 /* Open the file for this process alone. A file that is not a store, is damaged, newer, in use or
  * cannot be written is left as it is: TRI_STORE, with one line that says what to do. */

@@ -238,6 +238,14 @@ void store_sqlite_options_init(struct store_sqlite_options *self)
     };
 }
 
+tri_time store_sqlite_step(struct store *store, tri_time now)
+{
+    struct sqlite *self = of(store);
+
+    tri_assert(self->clerk.by_hand);
+    return self->clerk.has_ended ? TRI_NEVER : clerk_step(&self->clerk, now);
+}
+
 static enum tri_status open_it(const struct store_sqlite_options *options,
                                struct store **store,
                                struct tri_error *error)
