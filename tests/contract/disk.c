@@ -44,6 +44,7 @@ static struct {
     uint64_t seen;
     uint64_t failed;
     bool is_dead;
+    uint64_t chance;
 } disk = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- images --------------------------------------------------------------------------------- */
@@ -124,6 +125,8 @@ void disk_format(void)
 {
     disk_fail(DISK_READ, DISK_FAILS, 0, 0);
     disk.is_dead = false;
+    disk.chance = 0;
+    sqlite3_randomness(0, NULL);
     for (size_t i = 0; i < FILES_MAX; i++) {
         image_free(&disk.files[i].now);
         image_free(&disk.files[i].synced);
@@ -142,21 +145,46 @@ static void note_written(struct file *file, size_t begin, size_t end)
         file->written_end = end;
 }
 
-static void lose_unsynced(struct file *file, uint64_t *state)
+/* True: it gets there. */
+static bool is_kept(const struct disk_cut *cut, uint64_t *state)
 {
+    *state = tri_mix64(*state + 1);
+    return *state % 100 < cut->kept_percent;
+}
+
+static bool is_changed(const struct file *file, size_t at, size_t size)
+{
+    return file->synced.size < at + size
+           || memcmp(file->now.data + at, file->synced.data + at, size) != 0;
+}
+
+static void lose_unsynced(struct file *file,
+                          const struct disk_cut *cut,
+                          uint64_t *state,
+                          struct disk_loss *loss)
+{
+    size_t end = file->written_end < file->now.size ? file->written_end : file->now.size;
+    size_t at = file->written_begin - file->written_begin % cut->block_bytes;
     struct image left = { 0 };
 
     image_copy(&left, &file->synced, 0, SIZE_MAX);
-    for (size_t at = 0; at < file->now.size; at += SECTOR) {
-        size_t size = file->now.size - at < SECTOR ? file->now.size - at : SECTOR;
+    for (; at < end; at += cut->block_bytes) {
+        size_t rest = file->now.size - at;
+        size_t size = rest < cut->block_bytes ? rest : cut->block_bytes;
 
-        *state = tri_mix64(*state + 1);
-        if (*state % 2 == 0)
+        if (!is_changed(file, at, size))
             continue;
+        if (!is_kept(cut, state)) {
+            loss->lost++;
+            continue;
+        }
+        loss->kept++;
         if (left.size < at + size)
             image_resize(&left, at + size);
         memcpy(left.data + at, file->now.data + at, size);
     }
+    if (file->now.size < file->synced.size && is_kept(cut, state))
+        image_resize(&left, file->now.size);
     image_copy(&file->now, &left, 0, SIZE_MAX);
     image_copy(&file->synced, &left, 0, SIZE_MAX);
     image_free(&left);
@@ -164,16 +192,33 @@ static void lose_unsynced(struct file *file, uint64_t *state)
     file->is_lost = false;
 }
 
-void disk_power_cut(uint64_t seed)
+void disk_die(void)
 {
-    uint64_t state = seed;
+    disk.is_dead = true;
+}
 
+void disk_restart(void)
+{
     disk_fail(DISK_READ, DISK_FAILS, 0, 0);
     disk.is_dead = false;
+}
+
+struct disk_loss disk_cut(const struct disk_cut *cut)
+{
+    struct disk_loss loss = { 0 };
+    uint64_t state = cut->seed;
+
+    disk_restart();
     for (size_t i = 0; i < FILES_MAX; i++) {
         if (disk.files[i].exists)
-            lose_unsynced(&disk.files[i], &state);
+            lose_unsynced(&disk.files[i], cut, &state, &loss);
     }
+    return loss;
+}
+
+void disk_power_cut(uint64_t seed)
+{
+    disk_cut(&(struct disk_cut){ seed, SECTOR, 50 });
 }
 
 /* ---- a file --------------------------------------------------------------------------------- */
@@ -255,7 +300,7 @@ static int disk_sync(sqlite3_file *handle, int flags)
     pthread_mutex_lock(&disk.lock);
     rc = meet_fault(DISK_SYNC);
     if (rc != SQLITE_OK) {
-        file->is_lost = true;
+        file->is_lost = file->is_lost || !disk.is_dead;
     } else if (!file->is_lost) {
         image_copy(&file->synced, &file->now, file->written_begin, file->written_end);
         file->written_begin = file->written_end = 0;
@@ -400,6 +445,14 @@ static int disk_full_path(sqlite3_vfs *vfs, const char *name, int size, char *pa
     return SQLITE_OK;
 }
 
+static int disk_randomness(sqlite3_vfs *vfs, int size, char *into)
+{
+    (void)vfs;
+    for (int i = 0; i < size; i++)
+        into[i] = (char)tri_mix64(++disk.chance);
+    return size;
+}
+
 void disk_register(void)
 {
     static sqlite3_vfs vfs;
@@ -413,5 +466,6 @@ void disk_register(void)
     vfs.xDelete = disk_delete;
     vfs.xAccess = disk_access;
     vfs.xFullPathname = disk_full_path;
-    tri_assert(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
+    vfs.xRandomness = disk_randomness;
+    tri_assert(sqlite3_vfs_register(&vfs, 1) == SQLITE_OK);
 }

@@ -8,6 +8,7 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/stranger.h"
 #include "tests/sim/tale.h"
+#include "tests/sim/vault.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,31 @@ static struct tri_frame *find_payload(const struct broker *self, struct store_ke
 
 /* ---- what performing causes ----------------------------------------------------------------- */
 
+/* One event for each payload that has come, or will not. */
+static void take_loaded(struct sim *sim)
+{
+    const struct broker *self = sim->broker;
+    struct event event = { .text = "no such row" };
+
+    while (self->engine != NULL && vault_fetched(sim, &event.key, &event.status)) {
+        const struct tri_frame *payload = find_payload(self, event.key);
+
+        if (event.status != (payload != NULL ? TRI_OK : TRI_NOTFOUND))
+            sim_fail(sim, "a payload that was %s is not what the store says of it: %s",
+                     payload != NULL ? "put" : "not put", tri_status_text(event.status));
+        event.type = payload != NULL ? EVENT_LOADED : EVENT_LOAD_FAILED;
+        step(sim, &event, NULL);
+    }
+}
+
+static void load(struct sim *sim)
+{
+    if (vault_load(sim))
+        take_loaded(sim);
+    else
+        broker_crash(sim, &(struct doom){ DOOM_ERROR, sim->broker->read_down_us });
+}
+
 static void run_errand(struct sim *sim, void *context)
 {
     struct errand *errand = context;
@@ -53,6 +79,10 @@ static void run_errand(struct sim *sim, void *context)
         return;
     tri_dlist_remove(&self->errands, &errand->node);
     free(errand);
+    if (event.type == EVENT_LOADED && sim->vault != NULL) {
+        load(sim);
+        return;
+    }
     if (event.type == EVENT_LOADED && find_payload(self, event.key) == NULL) {
         event.type = EVENT_LOAD_FAILED;
         event.status = TRI_NOTFOUND;
@@ -168,6 +198,8 @@ static struct tri_frame *open_attachment(const struct sim *sim, const struct att
                  "key %llu",
                  attachment->key.table, (unsigned long long)attachment->key.batch,
                  (unsigned long long)attachment->key.key);
+    if (sim->vault != NULL)
+        vault_expect(sim, attachment->key, payload->bytes);
     if (attachment->key.table != STORE_CHUNK)
         return tri_frame_ref(payload);
     if (tri_items_open(payload->bytes, &chunk, NULL) != TRI_OK
@@ -237,6 +269,8 @@ static void perform_put(struct sim *sim,
     if (row.payload == NULL && has_row(self, &row.key))
         checker_broker_drops(sim, row.key.batch, row.key.key);
     disk_put(&self->disk, write_now(self), &row);
+    if (sim->vault != NULL)
+        vault_put(sim, row.key, row.head->bytes, row.payload);
     tri_frame_unref(row.head);
     tri_frame_unref(row.payload);
 }
@@ -249,14 +283,17 @@ static void perform_delete(struct sim *sim, const struct effect *effect)
     if (!effect->delete.whole_batch && has_row(self, &key))
         checker_broker_drops(sim, key.batch, key.key);
     disk_delete(&self->disk, write_now(self), key, effect->delete.whole_batch);
+    if (sim->vault != NULL)
+        vault_remove(sim, key, effect->delete.whole_batch);
 }
 
 /* A disk without room for the commit is tried again, and nothing becomes durable meanwhile. */
 static bool settle(struct sim *sim)
 {
     struct broker *self = sim->broker;
+    bool has_room = disk_commit_bytes(&self->disk, self->ticket) <= broker_disk_left(sim);
 
-    if (disk_commit_bytes(&self->disk, self->ticket) > broker_disk_left(sim)) {
+    if (sim->vault != NULL ? !vault_write(sim, has_room) : !has_room) {
         sim_after(sim, &self->commit, FULL_US);
         return false;
     }
@@ -275,6 +312,8 @@ static void begin_commit(struct sim *sim)
         return;
     self->ticket++;
     self->is_dirty = false;
+    if (sim->vault != NULL)
+        vault_commit(sim);
     if (sim->plan->commit_us_max != 0)
         us = sim_between(sim, 1, sim->plan->commit_us_max);
     if (!broker_face_doom(sim, us))
@@ -315,6 +354,8 @@ static void perform(struct sim *sim,
             perform_delete(sim, effect);
             break;
         case EFFECT_GET:
+            if (sim->vault != NULL)
+                vault_fetch(sim, effect->get);
             send_errand(sim, &(struct event){ .type = EVENT_LOADED, .key = effect->get },
                         sim_between(sim, 1, sim->plan->load_us_max));
             break;

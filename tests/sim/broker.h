@@ -5,7 +5,8 @@
  * is durable, which takes its time in worlds that are planned so; commits follow one another. The
  * inbox is heard before the clock. Payloads that the plan says are not kept in memory are loaded
  * with a delay. When it dies, a new engine is made of what its disk has (disk.h); a disk that is
- * full keeps commits waiting.
+ * full keeps commits waiting. In worlds of --disk all of that goes through the store that ships
+ * (vault.h) as well, and what that has in its file is what counts.
  */
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
@@ -45,6 +46,9 @@ bool broker_crash(struct sim *sim, const struct doom *doom);
 
 /* The same in the middle of its next commit, or (ERROR) at the end of it. */
 void broker_await(struct sim *sim, const struct doom *doom);
+
+/* It dies when it has to read from its disk (vault.h), which fails. */
+void broker_await_read(struct sim *sim, uint64_t down_us);
 
 /* Its disk is filled by others for so long. */
 void broker_fill(struct sim *sim, uint64_t us);

@@ -4,49 +4,153 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/vault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 static void fall(struct sim *sim, void *context);
 static void look(struct sim *sim, void *context);
 
 /* ---- up ------------------------------------------------------------------------------------- */
 
-/* As the daemon does: with whatever its store has. */
-static void recover(struct sim *sim)
+/* What a store has, in one number. */
+static uint64_t sum_row(uint64_t sum, struct store_key key, struct tri_bytes head, uint64_t bytes)
+{
+    const uint64_t numbers[] = { key.table, key.batch, key.key, bytes };
+
+    return XXH3_64bits_withSeed(head.data, head.size,
+                                XXH3_64bits_withSeed(numbers, sizeof(numbers), sum));
+}
+
+static uint64_t payload_bytes(const struct store_row *row)
+{
+    return row->payload != NULL ? row->payload->bytes.size : 0;
+}
+
+static uint64_t sum_store(const struct store *store)
+{
+    const struct store_row **rows = store_list(store);
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < store->rows; i++)
+        sum = sum_row(sum, rows[i]->key, rows[i]->head->bytes, payload_bytes(rows[i]));
+    free(rows);
+    return sum;
+}
+
+/* Rows as they are read from the file. */
+struct reading {
+    struct engine *engine;
+    uint64_t sum;
+    uint64_t rows;
+};
+
+static enum tri_status read_row(void *context,
+                                struct store_key key,
+                                struct tri_bytes head,
+                                uint64_t bytes,
+                                struct tri_error *error)
+{
+    struct reading *reading = context;
+
+    reading->sum = sum_row(reading->sum, key, head, bytes);
+    reading->rows++;
+    return engine_recover_row(reading->engine, key, head, bytes, error);
+}
+
+/* All that was called durable, and what was under way when the broker died as a whole, or not. */
+static void compare(struct sim *sim, struct broker *self, const struct reading *reading)
+{
+    size_t rows = self->disk.durable.rows;
+
+    if (sum_store(&self->disk.durable) != reading->sum) {
+        disk_sync(&self->disk, self->ticket);
+        if (sum_store(&self->disk.durable) != reading->sum)
+            sim_fail(sim,
+                     "the file has %llu rows: neither the %zu that were durable nor the %zu that "
+                     "were under way",
+                     (unsigned long long)reading->rows, rows, self->disk.durable.rows);
+    }
+    disk_lose(&self->disk);
+    sim_note(sim, &reading->sum, sizeof(reading->sum));
+}
+
+/* False: the file cannot be read now. */
+static bool recover_file(struct sim *sim, struct broker *self)
+{
+    struct reading reading = { .engine = self->engine };
+
+    if (!vault_scan(sim, read_row, &reading))
+        return false;
+    compare(sim, self, &reading);
+    return true;
+}
+
+static void recover_model(struct sim *sim, struct broker *self)
+{
+    const struct store_row **rows = store_list(&self->disk.seen);
+    struct tri_error error = { TRI_OK, "" };
+
+    for (size_t i = 0; i < self->disk.seen.rows; i++) {
+        const struct store_row *row = rows[i];
+
+        if (engine_recover_row(self->engine, row->key, row->head->bytes, payload_bytes(row), &error)
+            != TRI_OK)
+            sim_fail(sim, "the broker does not believe what it has written: %s", error.text);
+    }
+    free(rows);
+}
+
+/* As the daemon does: with whatever its store has. False: that cannot be read now. */
+static bool recover(struct sim *sim)
 {
     struct broker *self = sim->broker;
-    const struct store_row **rows = store_list(&self->disk.seen);
     struct recovery_counts counts;
     struct tri_error error = { TRI_OK, "" };
 
     engine_recover_begin(self->engine, sim_clock_ms(sim, &self->node));
-    for (size_t i = 0; i < self->disk.seen.rows; i++) {
-        const struct store_row *row = rows[i];
-
-        if (engine_recover_row(self->engine, row->key, row->head->bytes,
-                               row->payload != NULL ? row->payload->bytes.size : 0, &error)
-            != TRI_OK)
-            sim_fail(sim, "the broker does not believe what it has written: %s", error.text);
-    }
+    if (sim->vault == NULL)
+        recover_model(sim, self);
+    else if (!recover_file(sim, self))
+        return false;
     if (engine_recover_end(self->engine, &counts, &error) != TRI_OK)
         sim_fail(sim, "the broker does not believe all that it has written: %s", error.text);
-    free(rows);
     engine_check(self->engine);
     sim_tell(sim, self->node.name, "has recovered: batches=%llu chunks=%llu rows=%llu workers=%llu",
              (unsigned long long)counts.batches, (unsigned long long)counts.chunks,
              (unsigned long long)counts.rows, (unsigned long long)counts.workers);
+    return true;
+}
+
+/* Its disk failed, or it died, while it was starting. Somebody starts it again. */
+static void start_later(struct sim *sim, struct broker *self)
+{
+    uint64_t us = vault_wait_us(sim);
+
+    engine_destroy(&self->engine);
+    net_deafen(sim, false);
+    sim->counts.faults++;
+    sim->counts.crashes++;
+    sim_after(sim, &self->start, us);
+    sim_trouble(sim, sim->now + us);
 }
 
 static void start(struct sim *sim, void *context)
 {
     struct broker *self = context;
 
+    if (sim->vault != NULL && !vault_open(sim)) {
+        start_later(sim, self);
+        return;
+    }
     self->engine = engine_new(&sim->plan->options);
     self->room_told = UINT64_MAX;
-    if (sim->plan->is_durable)
-        recover(sim);
+    if (sim->plan->is_durable && !recover(sim)) {
+        start_later(sim, self);
+        return;
+    }
     net_listen(sim);
     broker_tell_room(sim);
     sim_at_clock(sim, &self->node, &self->tick, engine_deadline(self->engine));
@@ -121,14 +225,18 @@ void broker_end(struct sim *sim)
     sim->broker = NULL;
 }
 
-/* What was under way has got there, or not. */
-static void lose_writes(struct sim *sim, struct broker *self)
+/* What was under way has got there, or not: a file tells when it is opened again. */
+static void lose_writes(struct sim *sim, struct broker *self, enum doom_how how)
 {
     bool under_way = self->ticket != self->durable;
 
-    if (under_way && sim_other_chance(sim, SIM_ALWAYS / 2))
+    if (sim->vault != NULL ? vault_die(sim, how) && under_way
+                           : under_way && sim_other_chance(sim, SIM_ALWAYS / 2))
         disk_sync(&self->disk, self->ticket);
-    disk_lose(&self->disk);
+    if (sim->vault != NULL)
+        disk_forget(&self->disk, self->ticket);
+    else
+        disk_lose(&self->disk);
     self->durable = self->ticket;
     self->is_dirty = false;
 }
@@ -146,7 +254,7 @@ bool broker_crash(struct sim *sim, const struct doom *doom)
     sim->counts.faults++;
     sim->counts.crashes++;
     stop(sim, self);
-    lose_writes(sim, self);
+    lose_writes(sim, self, doom->how);
     checker_broker_dies(sim);
     net_deafen(sim, power);
     self->is_doomed = false;
@@ -172,6 +280,12 @@ void broker_await(struct sim *sim, const struct doom *doom)
 
     self->is_doomed = true;
     self->doom = *doom;
+}
+
+void broker_await_read(struct sim *sim, uint64_t down_us)
+{
+    sim->broker->read_down_us = down_us;
+    vault_fail_read(sim);
 }
 
 bool broker_face_doom(struct sim *sim, uint64_t us)

@@ -34,7 +34,8 @@ struct broker {
     struct sim_timer look; /* at the disk */
     bool is_doomed;        /* it dies in the middle of its next commit */
     struct doom doom;
-    uint64_t full_until; /* others have filled its disk: so many bytes of it are ours */
+    uint64_t read_down_us; /* so long it is down when a read has failed */
+    uint64_t full_until;   /* others have filled its disk: so many bytes of it are ours */
     uint64_t full_bytes;
     uint64_t room_told;
     struct tri_dlist_head outbox;

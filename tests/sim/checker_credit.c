@@ -234,12 +234,27 @@ static void land(struct sim *sim, const struct peer_id *peer, const struct tri_m
         watch->beyond_bytes -= landed < watch->beyond_bytes ? landed : watch->beyond_bytes;
 }
 
+/* Asked for in an earlier life of the broker, without an answer: it may have been kept, and have
+ * run since without an owner, and so without a window. */
+static void note_submit(struct sim *sim, const struct plan_batch *batch)
+{
+    struct watch *watch = batch != NULL ? &sim->checker->watches[batch->id] : NULL;
+
+    if (watch == NULL)
+        return;
+    if (watch->was_asked && watch->asked_life != sim->checker->life)
+        watch->window_bytes = 0;
+    watch->was_asked = true;
+    watch->asked_life = sim->checker->life;
+}
+
 static void submit(struct sim *sim,
                    const struct peer_id *peer,
                    const struct tri_msg_submit *message)
 {
     struct window *window = window_new(sim->checker, peer, message->window_bytes);
 
+    note_submit(sim, plan_find(sim->plan, message->batch));
     window->request = message->request;
     window->heard = sim->now;
     window->is_owner = true;

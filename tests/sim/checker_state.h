@@ -73,6 +73,8 @@ struct watch {
     uint64_t beyond_bytes;     /* granted into a full window, and not landed */
     struct reserve reserve;
     uint64_t window_bytes; /* of its submitter; 0: others came, with windows of their own */
+    bool was_asked;        /* SUBMIT came */
+    uint64_t asked_life;   /* ... in that life of the broker, the last one */
     XXH3_state_t *hash;    /* over the first `hashed` values */
     uint64_t hashed;
     uint64_t append_credit; /* as its client was told */

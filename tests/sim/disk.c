@@ -106,6 +106,19 @@ void disk_sync(struct disk *self, uint64_t commit)
     }
 }
 
+void disk_forget(struct disk *self, uint64_t commit)
+{
+    struct tri_dlist_node *node;
+
+    while ((node = tri_dlist_last(&self->journal)) != NULL) {
+        struct entry *entry = tri_container_of(node, struct entry, node);
+
+        if (entry->commit <= commit)
+            return;
+        entry_free(self, entry);
+    }
+}
+
 void disk_lose(struct disk *self)
 {
     const struct store_row **rows = store_list(&self->durable);

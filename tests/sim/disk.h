@@ -32,6 +32,9 @@ uint64_t disk_commit_bytes(const struct disk *self, uint64_t commit);
 /* Everything up to that commit is durable. */
 void disk_sync(struct disk *self, uint64_t commit);
 
+/* What was written after that commit is lost; whether that commit is will be seen. */
+void disk_forget(struct disk *self, uint64_t commit);
+
 /* The broker died: what is not durable never was. */
 void disk_lose(struct disk *self);
 

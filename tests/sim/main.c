@@ -25,6 +25,8 @@ static const char usage[] =
     "  --check STEPS  verify the engine's invariants so often: 1\n"
     "  --memory       the broker has no disk, and never dies\n"
     "  --hostile      there are strangers, who lie and pry, and peers that repeat themselves\n"
+    "  --disk         the broker's store is the one that ships, on a disk that tears and fails;\n"
+    "                 many peers are cut off at once\n"
     "  --trace        tell the story\n"
     "  --each         say of every world what happened in it, and its hash\n"
     "  --planted BUG  with that one of the bugs that --bugs lists\n";
@@ -42,6 +44,7 @@ struct totals {
     uint64_t worlds;
     double seconds;
     struct sim_counts sum;
+    struct vault_counts vault;
 };
 
 /* At worst the abort is in the middle of printing, and this line is lost. */
@@ -75,19 +78,13 @@ static void plant(uint64_t number)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' },
-        { "check", required_argument, NULL, 'c' },
-        { "twice", no_argument, NULL, '2' },
-        { "trace", no_argument, NULL, 't' },
-        { "memory", no_argument, NULL, 'm' },
-        { "hostile", no_argument, NULL, 'x' },
-        { "planted", required_argument, NULL, 'p' },
-        { "bugs", no_argument, NULL, 'b' },
-        { "each", no_argument, NULL, 'e' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' }, { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },      { "trace", no_argument, NULL, 't' },
+        { "memory", no_argument, NULL, 'm' },     { "hostile", no_argument, NULL, 'x' },
+        { "disk", no_argument, NULL, 'd' },       { "planted", required_argument, NULL, 'p' },
+        { "bugs", no_argument, NULL, 'b' },       { "each", no_argument, NULL, 'e' },
+        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -116,22 +113,34 @@ static void parse(struct options *options, int argc, char **argv)
             options->world.memory = true;
         else if (option == 'x')
             options->world.hostile = true;
+        else if (option == 'd')
+            options->world.disk = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             exit(option == 'h' ? 0 : 2);
         }
     }
+    if (options->world.memory && options->world.disk) {
+        fputs("trireme-sim: --memory or --disk, not both\n", stderr);
+        exit(2);
+    }
+}
+
+static void add_all(void *sum, const void *counts, size_t size)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = counts;
+
+    for (size_t i = 0; i < size / sizeof(uint64_t); i++)
+        to[i] += from[i];
 }
 
 static void add(struct totals *totals, const struct sim *sim)
 {
-    const uint64_t *from = (const uint64_t *)&sim->counts;
-    uint64_t *to = (uint64_t *)&totals->sum;
-
     totals->worlds++;
     totals->seconds += (double)sim->now / 1e6;
-    for (size_t i = 0; i < sizeof(sim->counts) / sizeof(uint64_t); i++)
-        to[i] += from[i];
+    add_all(&totals->sum, &sim->counts, sizeof(sim->counts));
+    add_all(&totals->vault, &sim->vault_counts, sizeof(sim->vault_counts));
 }
 
 static void print_world(const struct sim *sim)
@@ -173,6 +182,7 @@ static void run_list(struct options *options, struct totals *totals)
         if (line[0] >= '0' && line[0] <= '9') {
             options->world.memory = strstr(line, "memory") != NULL;
             options->world.hostile = strstr(line, "hostile") != NULL;
+            options->world.disk = strstr(line, "disk") != NULL;
             line[strspn(line, "0123456789")] = '\0';
             run(options, parse_number(line), totals);
         }
@@ -189,6 +199,19 @@ static void print_means(const struct totals *totals)
            totals->worlds, totals->seconds / n, (double)sum->messages / n, (double)sum->lost / n,
            (double)sum->steps / n, (double)sum->batches / n, (double)sum->tasks / n,
            (double)sum->results / n, (double)sum->faults / n, (double)sum->crashes / n);
+}
+
+static void print_disk(const struct totals *totals)
+{
+    const struct vault_counts *sum = &totals->vault;
+    double n = totals->worlds != 0 ? (double)totals->worlds : 1;
+
+    printf(
+        "their disks: on average %.1f deaths halfway, %.1f power cuts, of what was not synced "
+        "%.1f blocks kept and %.1f lost, %.2f cuts torn, %.2f failed writes, %.2f failed reads\n",
+        (double)sum->halfway / n, (double)sum->cuts / n, (double)sum->kept / n,
+        (double)sum->lost / n, (double)sum->torn / n, (double)sum->errors / n,
+        (double)sum->reads / n);
 }
 
 int main(int argc, char **argv)
@@ -210,5 +233,7 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; options.list == NULL && i < options.seeds; i++)
         run(&options, options.seed + i, &totals);
     print_means(&totals);
+    if (totals.vault.cuts != 0)
+        print_disk(&totals);
     return 0;
 }

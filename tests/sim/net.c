@@ -208,6 +208,8 @@ static void connect_socket(struct sim *sim, void *context)
     struct tri_dlist_node *node;
 
     leave_link(sim, socket);
+    if (socket->node->cut_until > socket->down_until)
+        socket->down_until = socket->node->cut_until;
     if (socket->down_until > sim->now) {
         sim_at(sim, &socket->connect, socket->down_until + delay(sim));
         return;

@@ -14,6 +14,7 @@
 #define PLAN_BATCHES_MAX 18
 #define PLAN_ENCORES_MAX 6
 #define PLAN_MISHAPS_MAX 8
+#define PLAN_DISK_MISHAPS_MAX 8
 
 enum deed_kind {
     DEED_OK,
@@ -106,6 +107,7 @@ enum mishap_kind {
     MISHAP_ERROR,   /* its next commit fails: it stops */
     MISHAP_FULL,    /* its disk is full */
     MISHAP_SUSPEND, /* a machine stands still, and its clock with it */
+    MISHAP_READ,    /* the next read of its disk fails: it stops */
 };
 
 /* What befalls the broker, or (SUSPEND) a machine. */
@@ -136,7 +138,7 @@ struct plan {
     uint64_t disk_bytes;    /* of its disk */
     uint64_t reserve_bytes; /* of them: kept for what is under way */
     uint64_t mishap_count;
-    struct plan_mishap mishaps[PLAN_MISHAPS_MAX];
+    struct plan_mishap mishaps[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX];
 };
 
 /* Draw a plan from sim->prng. */
@@ -145,6 +147,9 @@ void plan_draw(struct sim *sim, struct plan *plan);
 /* ... from sim->other: batches for the time when all others are done; what befalls the broker. */
 void plan_draw_encores(struct sim *sim, struct plan *plan);
 void plan_draw_mishaps(struct sim *sim, struct plan *plan);
+
+/* ... from `prng`: what befalls a broker whose disk tears, besides. */
+void plan_draw_disk(struct tri_prng *prng, struct plan *plan);
 
 struct deed plan_deed(const struct plan_batch *batch, uint64_t index, uint64_t attempt);
 struct fate plan_fate(const struct plan_batch *batch, uint64_t index);

@@ -3,6 +3,7 @@
 
 #define SURE 3 /* mishaps that wait for nothing, and are over before the next */
 #define CALM_US_MIN (60 * SIM_S)
+#define DISK_MISHAPS_MIN 3
 
 static enum mishap_kind draw_kind(struct sim *sim, uint64_t n)
 {
@@ -50,4 +51,23 @@ void plan_draw_mishaps(struct sim *sim, struct plan *plan)
     for (uint64_t i = 0; i < plan->mishap_count; i++)
         at = draw_mishap(sim, plan, &plan->mishaps[i], i, at);
     plan->end_at += plan->mishap_count * (limits->reclaim_ms * SIM_MS + 20 * SIM_S);
+}
+
+/* At any time, also while the others go on. */
+void plan_draw_disk(struct tri_prng *prng, struct plan *plan)
+{
+    static const enum mishap_kind kinds[] = { MISHAP_POWER, MISHAP_POWER, MISHAP_KILL, MISHAP_ERROR,
+                                              MISHAP_READ };
+    uint64_t more = tri_prng_between(prng, DISK_MISHAPS_MIN, PLAN_DISK_MISHAPS_MAX);
+
+    if (plan->commit_us_max == 0)
+        plan->commit_us_max = SIM_MS << tri_prng_between(prng, 0, 6);
+    for (uint64_t i = 0; i < more; i++)
+        plan->mishaps[plan->mishap_count++] = (struct plan_mishap){
+            .kind = kinds[tri_prng_between(prng, 0, TRI_COUNT_OF(kinds) - 1)],
+            .at = tri_prng_between(prng, SIM_S / 4, plan->calm_at),
+            .in_commit = true,
+            .us = SIM_MS << tri_prng_between(prng, 0, 12),
+        };
+    plan->end_at += more * (plan->options.limits.reclaim_ms * SIM_MS + 20 * SIM_S);
 }

@@ -41,6 +41,8 @@ struct fault;
 struct mishap;
 struct stranger;
 struct confused;
+struct vault;
+struct partition;
 
 /* Something that happens at a time. */
 struct sim_timer {
@@ -58,6 +60,7 @@ struct sim_node {
     tri_time pause_ms;
     uint64_t stopped_until; /* its clock stood still until then, for so long */
     uint64_t stopped_us;
+    uint64_t cut_until;    /* it connects to nobody before */
     uint64_t paused_until; /* odd, so that what waited comes before what is new */
 };
 
@@ -72,6 +75,17 @@ struct sim_counts {
     uint64_t batches;
 };
 
+/* What a disk that tears has done (vault.h). */
+struct vault_counts {
+    uint64_t cuts;    /* of power */
+    uint64_t kept;    /* blocks that were not synced, and got there */
+    uint64_t lost;    /* ... or not */
+    uint64_t torn;    /* cuts of which some blocks got there, and some did not */
+    uint64_t halfway; /* deaths in the middle of a transaction, of upkeep, or of a start */
+    uint64_t errors;  /* I/O errors of writes and syncs */
+    uint64_t reads;   /* ... and of reads */
+};
+
 struct sim {
     uint64_t seed;
     bool trace;
@@ -82,6 +96,7 @@ struct sim {
     struct tri_prng other; /* for what came later: seeds that were kept mean the same as before */
     struct tri_heap queue;
     struct sim_counts counts;
+    struct vault_counts vault_counts;
     bool calm;               /* faults have stopped */
     uint64_t troubled_until; /* ... and until then the last of them goes on */
     struct plan *plan;
@@ -92,14 +107,17 @@ struct sim {
     struct checker *checker;
     struct fault *fault;
     struct mishap *mishap;
-    struct stranger *stranger; /* NULL: none */
-    struct confused *confused; /* NULL: nobody */
+    struct stranger *stranger;   /* NULL: none */
+    struct confused *confused;   /* NULL: nobody */
+    struct vault *vault;         /* NULL: its store is made up (disk.h) */
+    struct partition *partition; /* NULL: none */
 };
 
 struct sim_options {
     bool trace;
     bool memory;  /* the broker has a store in memory: it never dies */
     bool hostile; /* there are strangers, and confusion (stranger.h, confused.h) */
+    bool disk;    /* the broker's store ships, its disk tears (vault.h); many are cut off at once */
 
     /* for the replay only */
     const char *program;

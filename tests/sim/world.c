@@ -7,8 +7,10 @@
 #include "tests/sim/fault.h"
 #include "tests/sim/mishap.h"
 #include "tests/sim/net.h"
+#include "tests/sim/partition.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/stranger.h"
+#include "tests/sim/vault.h"
 #include "tests/sim/worker.h"
 
 #include <stdio.h>
@@ -29,6 +31,8 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
     plan_draw(sim, sim->plan);
     if (sim->mortal)
         plan_draw_mishaps(sim, sim->plan);
+    if (options->disk)
+        vault_begin(sim);
     checker_begin(sim);
     net_begin(sim);
     broker_begin(sim);
@@ -40,10 +44,13 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
         stranger_begin(sim);
         confused_begin(sim);
     }
+    if (options->disk)
+        partition_begin(sim);
 }
 
 static void end(struct sim *sim)
 {
+    partition_end(sim);
     confused_end(sim);
     stranger_end(sim);
     mishap_end(sim);
@@ -52,6 +59,7 @@ static void end(struct sim *sim)
     worker_end(sim);
     net_end(sim);
     broker_end(sim);
+    vault_end(sim);
     checker_end(sim);
     free(sim->plan);
     sim->plan = NULL;
