@@ -2,6 +2,7 @@
 #include "broker/store/database_sql.h"
 
 #include "common/assert.h"
+#include "common/planted.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +40,8 @@ static enum tri_status fail_io(struct database *self, int rc, struct tri_error *
 enum tri_status database_fail(struct database *self, int rc, struct tri_error *error)
 {
     if ((rc & 0xff) == SQLITE_FULL
-        || (rc == SQLITE_IOERR_WRITE && sqlite3_system_errno(self->sqlite) == EDQUOT))
+        || (rc == SQLITE_IOERR_WRITE && sqlite3_system_errno(self->sqlite) == EDQUOT)
+        || (rc == SQLITE_IOERR_FSYNC && PLANTED(SYNC_RETRIED)))
         return tri_fail(error, TRI_NO_SPACE, "store %s: the disk is full", self->file);
     self->is_broken = true;
     switch (rc & 0xff) {
@@ -242,6 +244,8 @@ enum tri_status database_set_up(struct database *self, struct tri_error *error)
         status = execute_all(self, for_new, TRI_COUNT_OF(for_new), error);
     if (status == TRI_OK)
         status = execute_all(self, after, TRI_COUNT_OF(after), error);
+    if (status == TRI_OK && PLANTED(SYNC_LATER))
+        status = execute(self, "PRAGMA synchronous = NORMAL", error);
     if (status == TRI_OK)
         status = migrate(self, version, error);
     if (status == TRI_OK)

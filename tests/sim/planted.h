@@ -2,7 +2,8 @@
  *
  * Every one of the guarantees of docs/spec and the design (section 6) is broken by one of them.
  * They stand in the code as PLANTED(NAME) (common/planted.h) and are chosen by number in
- * trireme-sim-planted; tests/sim/planted.py chooses them all.
+ * trireme-sim-planted; tests/sim/planted.py chooses them all, those of broker/store in worlds of
+ * --disk.
  *
  * Threads: one.
  */
@@ -43,7 +44,11 @@
       "reports that were lost with a connection are not sent again")                              \
     X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")            \
     X(21, DEADLINE_LATE, "worker/session/connection.c", 11,                                       \
-      "a worker counts its deadline from the answer, not from what was answered")
+      "a worker counts its deadline from the answer, not from what was answered")                 \
+    X(22, SYNC_LATER, "broker/store/database_schema.c", 10, "a commit does not sync the log")     \
+    X(23, DURABLE_EARLY, "broker/store/clerk_work.c", 1,                                          \
+      "a transaction is called durable before the disk has it")                                   \
+    X(24, SYNC_RETRIED, "broker/store/database_schema.c", 10, "a sync that failed is tried again")
 
 enum planted_bug {
     PLANTED_NONE,
