@@ -163,13 +163,7 @@ static void answer_error(struct engine *self,
                          enum tri_status status,
                          const char *text)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
-    char clipped[500];
-
-    snprintf(clipped, sizeof(clipped), "%s", text);
-    message.error.status = status;
-    message.error.text = tri_bytes_of(clipped);
-    out_answer(&self->out, &event->peer, &message);
+    out_refuse(&self->out, &event->peer, status, 0, text);
 }
 
 static void answer_no_session(struct engine *self, const struct event *event)

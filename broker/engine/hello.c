@@ -4,32 +4,19 @@
 #include "common/assert.h"
 #include "common/planted.h"
 
-static void refuse(struct engine *engine,
-                   const struct peer_id *peer,
-                   enum tri_status status,
-                   uint64_t retry_after_ms,
-                   const char *text)
-{
-    struct tri_message message = { .type = TRI_MESSAGE_ERROR };
-
-    message.error.status = status;
-    message.error.retry_after_ms = retry_after_ms;
-    message.error.text = tri_bytes_of(text);
-    out_answer(&engine->out, peer, &message);
-}
-
 static bool is_sound(struct engine *engine, const struct event *event)
 {
     const struct tri_msg_hello *hello = &event->message->hello;
 
     if (hello->version_min > TRI_PROTOCOL_VERSION || hello->version_max < TRI_PROTOCOL_VERSION) {
-        refuse(engine, &event->peer, TRI_VERSION, 0, "this broker speaks protocol version 1 only");
+        out_refuse(&engine->out, &event->peer, TRI_VERSION, 0,
+                   "this broker speaks protocol version 1 only");
         return false;
     }
     if (hello->instance.size != sizeof(struct tri_uuid)
         || (hello->role != TRI_ROLE_CLIENT && hello->role != TRI_ROLE_WORKER)) {
-        refuse(engine, &event->peer, TRI_INVALID, 0,
-               "HELLO needs a role and an instance of 16 bytes");
+        out_refuse(&engine->out, &event->peer, TRI_INVALID, 0,
+                   "HELLO needs a role and an instance of 16 bytes");
         return false;
     }
     return true;
@@ -176,14 +163,15 @@ static struct session *find_or_make(struct engine *engine, const struct event *e
     if (session != NULL
         && (session->principal != engine_principal(engine, event->principal)
             || session->role != (enum tri_role)hello->role)) {
-        refuse(engine, &event->peer, TRI_DENIED, 0, "this instance belongs to another peer");
+        out_refuse(&engine->out, &event->peer, TRI_DENIED, 0,
+                   "this instance belongs to another peer");
         return NULL;
     }
     if (here != NULL && here != session)
         session_end(engine, here, SESSION_REPLACED);
     if (session == NULL && engine->sessions.count >= engine->options.limits.peers_max) {
-        refuse(engine, &event->peer, TRI_BUSY, engine->options.limits.lease_ms,
-               "as many peers as this broker may have are connected");
+        out_refuse(&engine->out, &event->peer, TRI_BUSY, engine->options.limits.lease_ms,
+                   "as many peers as this broker may have are connected");
         return NULL;
     }
     if (session != NULL)

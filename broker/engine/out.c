@@ -235,6 +235,20 @@ static struct tri_message error_message(uint64_t request,
     return message;
 }
 
+void out_refuse(struct out *self,
+                const struct peer_id *peer,
+                enum tri_status status,
+                uint64_t retry_after_ms,
+                const char *text)
+{
+    char clipped[ERROR_TEXT_BYTES];
+    struct tri_message message;
+
+    snprintf(clipped, sizeof(clipped), "%s", text);
+    message = error_message(0, status, retry_after_ms, clipped);
+    out_answer(self, peer, &message);
+}
+
 void out_error(struct engine *engine,
                struct session *session,
                uint64_t request,

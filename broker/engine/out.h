@@ -36,6 +36,13 @@ struct effects out_finish(struct out *self);
 /* Send to a routing id that has no session (or whose session does not matter). */
 void out_answer(struct out *self, const struct peer_id *peer, const struct tri_message *message);
 
+/* ERROR to a routing id, for no request. The text is cut to what a message may hold. */
+void out_refuse(struct out *self,
+                const struct peer_id *peer,
+                enum tri_status status,
+                uint64_t retry_after_ms,
+                const char *text);
+
 /* Send to a session; nothing happens while it has no connection. A waiting one leaves after the
  * newest PUT is durable. Returns whether it was sent. */
 bool out_send(struct engine *engine,
