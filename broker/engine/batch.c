@@ -235,6 +235,26 @@ struct batch *batch_find(struct engine *engine,
     return NULL;
 }
 
+bool batch_has_tasks(struct engine *engine,
+                     struct session *session,
+                     const struct batch *self,
+                     struct tri_ranges tasks,
+                     uint64_t request)
+{
+    struct tri_range last;
+
+    if (tasks.count == 0)
+        return true;
+    last = tri_ranges_at(tasks, tasks.count - 1);
+    if (last.first < self->count)
+        return true;
+    out_error(engine, session, request, TRI_NOTFOUND,
+              "batch %llu has %llu task%s: there is no %llu/%llu", (unsigned long long)self->number,
+              (unsigned long long)self->count, tri_plural(self->count),
+              (unsigned long long)self->number, (unsigned long long)last.first);
+    return false;
+}
+
 void batch_put(struct engine *engine, struct batch *self)
 {
     self->put_due = false;

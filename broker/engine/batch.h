@@ -18,6 +18,13 @@ struct batch *batch_find(struct engine *engine,
                          struct session *session,
                          uint64_t number,
                          uint64_t request);
+
+/* Whether each of these ranges begins with a task of the batch; false after an ERROR NOTFOUND. */
+bool batch_has_tasks(struct engine *engine,
+                     struct session *session,
+                     const struct batch *self,
+                     struct tri_ranges tasks,
+                     uint64_t request);
 struct batch *batch_new(struct engine *engine,
                         struct session *session,
                         const struct tri_msg_submit *submit,

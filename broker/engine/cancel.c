@@ -158,7 +158,7 @@ void on_cancel(struct engine *engine, struct session *session, const struct tri_
     struct batch *batch = batch_find(engine, session, cancel->number, cancel->request);
     uint64_t count;
 
-    if (batch == NULL)
+    if (batch == NULL || !batch_has_tasks(engine, session, batch, cancel->tasks, cancel->request))
         return;
     if (cancel->tasks.count == 0)
         count = cancel_batch(engine, batch);

@@ -67,7 +67,7 @@ void on_retry(struct engine *engine, struct session *session, const struct tri_m
     struct batch *batch = batch_find(engine, session, retry->number, retry->request);
     struct tri_rangeset tasks = { 0 };
 
-    if (batch == NULL)
+    if (batch == NULL || !batch_has_tasks(engine, session, batch, retry->tasks, retry->request))
         return;
     if ((batch->halting || batch->cancelling) && !batch_has_ended(batch)) {
         out_error(engine, session, retry->request, TRI_CONFLICT, "the batch is being stopped");

@@ -31,6 +31,29 @@ START_TEST(cancelled_tasks_leave_the_rest_running)
 }
 END_TEST
 
+START_TEST(tasks_that_a_batch_does_not_have_are_neither_cancelled_nor_retried)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_CANCEL };
+    const struct tri_range ranges[] = { { 2, 1 }, { 10, 1 } };
+
+    client_and_worker(&s, 4);
+    client_submits(&s, "c1", "b1", 10);
+    ignore(&s, "w1");
+    message.cancel.number = 1;
+    message.cancel.tasks = tri_ranges_of(ranges, 2);
+    client_asks(&s, "c1", &message);
+    expect(&s, "c1", "ERROR NOTFOUND");
+    message.type = TRI_MESSAGE_RETRY; /* it has the same fields */
+    client_asks(&s, "c1", &message);
+    expect(&s, "c1", "ERROR NOTFOUND");
+    expect_nothing_else(&s);
+    client_cancels_tasks(&s, "c1", "b1", 9, 5); /* what there is of them */
+    ignore(&s, "w1");
+    expect(&s, "c1", "ROW b1 #0 entries 9+1");
+    expect(&s, "c1", "DONE 1");
+}
+END_TEST
+
 START_TEST(a_cancelled_batch_cancels_what_is_pending_delayed_and_leased)
 {
     struct scenario_spec spec = { .retries = 1 };
@@ -265,6 +288,7 @@ int main(void)
     TCase *tcase = tcase_create("stop");
 
     STORY(cancelled_tasks_leave_the_rest_running);
+    STORY(tasks_that_a_batch_does_not_have_are_neither_cancelled_nor_retried);
     STORY(a_cancelled_batch_cancels_what_is_pending_delayed_and_leased);
     STORY(cancelling_an_ended_batch_does_nothing);
     STORY(an_open_batch_that_is_cancelled_is_sealed);
