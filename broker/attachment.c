@@ -34,20 +34,27 @@ static size_t part_bytes(const struct tri_chunk *chunk, uint32_t first, uint32_t
     return ((size_t)count + 1) * 4 + (end - begin) + 32;
 }
 
-static void cut(const struct tri_chunk *chunk, uint32_t first, uint32_t count, zmq_msg_t *frame)
+/* The buffer is the frame now. */
+static void take(struct tri_buffer *buffer, zmq_msg_t *frame)
 {
-    struct tri_buffer buffer;
     size_t size;
     uint8_t *data;
     enum tri_status status;
 
+    tri_assert(!buffer->failed);
+    data = tri_buffer_give(buffer, &size);
+    status = tri_msg_take(frame, data, size);
+    tri_assert(status == TRI_OK);
+}
+
+static void cut(const struct tri_chunk *chunk, uint32_t first, uint32_t count, zmq_msg_t *frame)
+{
+    struct tri_buffer buffer;
+
     tri_buffer_init(&buffer);
     tri_buffer_reserve(&buffer, part_bytes(chunk, first, count));
     tri_items_cut(chunk, first, count, &buffer);
-    tri_assert(!buffer.failed);
-    data = tri_buffer_give(&buffer, &size);
-    status = tri_msg_take(frame, data, size);
-    tri_assert(status == TRI_OK);
+    take(&buffer, frame);
 }
 
 enum tri_status attachment_open(struct store *store,
@@ -73,6 +80,33 @@ enum tri_status attachment_open(struct store *store,
         }
     }
     zmq_msg_move(frame, &stored);
+    zmq_msg_close(&stored);
+    return TRI_OK;
+}
+
+enum tri_status attachment_open_cut(struct store *store,
+                                    const struct attachment *attachments,
+                                    size_t count,
+                                    uint32_t item_bytes_max,
+                                    zmq_msg_t *frame)
+{
+    struct tri_chunk_builder builder;
+    struct tri_buffer buffer;
+    struct tri_chunk chunk;
+    zmq_msg_t stored;
+    enum tri_status status = store->operations->read(store, attachments[0].key, &stored);
+
+    if (status != TRI_OK)
+        return status;
+    chunk = view_of(tri_msg_bytes(&stored));
+    tri_chunk_builder_init(&builder);
+    for (size_t i = 0; i < count; i++)
+        tri_items_pick(&chunk, attachments[i].first, attachments[i].count, item_bytes_max,
+                       &builder);
+    tri_buffer_init(&buffer);
+    tri_items_encode(&builder, &buffer);
+    take(&buffer, frame);
+    tri_chunk_builder_deinit(&builder);
     zmq_msg_close(&stored);
     return TRI_OK;
 }

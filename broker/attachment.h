@@ -18,4 +18,12 @@ enum tri_status attachment_open(struct store *store,
                                 const struct attachment *attachment,
                                 zmq_msg_t *frame);
 
+/* The same of `count` attachments, parts of one chunk, as one item chunk of values of which each is
+ * cut to `item_bytes_max`. Time: O(parts). */
+enum tri_status attachment_open_cut(struct store *store,
+                                    const struct attachment *attachments,
+                                    size_t count,
+                                    uint32_t item_bytes_max,
+                                    zmq_msg_t *frame);
+
 #endif

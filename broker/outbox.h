@@ -21,10 +21,10 @@
 struct outbox_manner {
     enum haste haste;
     uint64_t subject;
-    bool informs; /* may be taken before its commit is durable; it has two frames at most */
+    bool informs; /* may be taken before its commit is durable; it has three frames at most */
 };
 
-#define OUTBOX_INFORMING_FRAMES 2
+#define OUTBOX_INFORMING_FRAMES 3
 
 struct outbox_entry {
     uint64_t ticket;

@@ -76,6 +76,29 @@ static void open_id(zmq_msg_t *frame, const struct peer_id *peer)
     tri_assert(tri_msg_copy(frame, (struct tri_bytes){ peer->bytes, peer->size }) == TRI_OK);
 }
 
+static enum tri_status open_payload(struct performer *self,
+                                    const struct effect *effect,
+                                    uint64_t *bytes)
+{
+    const struct attachment *attachments = effect->send.attachments;
+    uint32_t cut = effect->send.item_bytes_max;
+    size_t count = cut != 0 ? 1 : effect->send.attachment_count;
+
+    for (size_t i = 0; i < count; i++) {
+        zmq_msg_t *frame = &self->frames[self->frame_count];
+        enum tri_status status =
+            cut != 0 ? attachment_open_cut(self->store, attachments, effect->send.attachment_count,
+                                           cut, frame)
+                     : attachment_open(self->store, &attachments[i], frame);
+
+        if (status != TRI_OK)
+            return status;
+        self->frame_count++;
+        *bytes += zmq_msg_size(frame);
+    }
+    return TRI_OK;
+}
+
 /* Open `self->frames`: routing id, frame 0, payload. TRI_FULL: the peer is over its limits. */
 static enum tri_status build(struct performer *self,
                              const struct effect *effect,
@@ -89,16 +112,10 @@ static enum tri_status build(struct performer *self,
     zmq_msg_init(&self->frames[1]);
     open_id(&self->frames[0], peer);
     self->frame_count = 2;
-    for (size_t i = 0; i < effect->send.attachment_count; i++) {
-        zmq_msg_t *frame = &self->frames[self->frame_count];
-
-        status = attachment_open(self->store, &effect->send.attachments[i], frame);
-        if (status != TRI_OK)
-            return tri_fail(error, TRI_STORE, "a payload cannot be read from the store: %s",
-                            tri_status_text(status));
-        self->frame_count++;
-        bytes += zmq_msg_size(frame);
-    }
+    status = open_payload(self, effect, &bytes);
+    if (status != TRI_OK)
+        return tri_fail(error, TRI_STORE, "a payload cannot be read from the store: %s",
+                        tri_status_text(status));
     return gauges_frame(self->gauges, peer, effect->send.frame, bytes, &self->frames[1]);
 }
 

@@ -84,16 +84,10 @@ void on_list(struct engine *engine, struct session *session, const struct tri_ms
 static void encode_entry(const struct entry *entry, struct tri_buffer *out)
 {
     struct tri_rec_attempt last = { 0 };
-    struct tri_rec_entry record = { .index = entry->index };
+    struct tri_rec_entry record;
 
     history_last(&entry->history, &last);
-    record.outcome = last.outcome;
-    record.attempts = last.attempt;
-    record.error = last.error;
-    record.wall_us = last.wall_us;
-    record.cpu_us = last.cpu_us;
-    record.model = last.model;
-    record.worker = last.worker;
+    record = tri_entry_of(entry->index, &last);
     tri_record_encode(TRI_RECORD_ENTRY, &record, out);
 }
 

@@ -36,6 +36,7 @@ static void init_sets(struct batch *self)
     tri_dlist_init(&self->delays);
     tri_map_init(&self->entries);
     tri_dlist_init(&self->attachments);
+    tri_dlist_init(&self->questions);
     tri_dlist_init(&self->wanting);
     tri_dlist_init(&self->reserve_rows);
     tri_dlist_init(&self->berths);
@@ -184,6 +185,7 @@ void batch_free(struct engine *engine, struct batch *self)
     while (!tri_dlist_is_empty(&self->attachments))
         post_destroy(engine,
                      tri_container_of(tri_dlist_first(&self->attachments), struct post, of_batch));
+    question_drop_batch(self);
     free_berths(engine, self);
     service_free_all(self);
     unlink_everywhere(engine, self);
@@ -214,6 +216,7 @@ void batch_forget(struct engine *engine, struct batch *self)
     struct tri_bytes uuid = { self->uuid.bytes, sizeof(self->uuid.bytes) };
 
     out_trace(&engine->out, "batch.forgotten batch=%llu", (unsigned long long)self->number);
+    question_forget(engine, self);
     out_delete_batch(&engine->out, self->number);
     tri_map_remove(&engine->batches, self->number);
     tri_bytemap_remove(&engine->uuids, uuid);

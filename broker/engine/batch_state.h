@@ -117,10 +117,11 @@ struct batch {
     struct tri_rangeset unfolded; /* rows whose heads stay there because it does not */
     struct tri_dlist_head reserve_rows;
     struct tri_dlist_head attachments;
-    uint64_t reserved_bytes;       /* of its leases */
-    struct lease *reserve_lease;   /* which has the reserve of the oldest undone task, or NULL */
-    struct tri_dlist_head wanting; /* leases that asked for CREDIT */
-    uint64_t result_bytes;         /* of all results so far, and of how many tasks */
+    struct tri_dlist_head questions; /* question.h */
+    uint64_t reserved_bytes;         /* of its leases */
+    struct lease *reserve_lease;     /* which has the reserve of the oldest undone task, or NULL */
+    struct tri_dlist_head wanting;   /* leases that asked for CREDIT */
+    uint64_t result_bytes;           /* of all results so far, and of how many tasks */
     uint64_t result_tasks;
 
     /* leasing */

@@ -361,6 +361,7 @@ static void check_sessions(const struct engine *engine)
                    || session_find((struct engine *)engine, &session->peer) == session);
         tri_assert((session->role == TRI_ROLE_WORKER) == (session->worker != NULL));
         connected += session->connected;
+        question_check(session);
         if (session->worker != NULL)
             check_worker(session->worker);
     }

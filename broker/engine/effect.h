@@ -64,6 +64,8 @@ struct effect {
             struct tri_bytes frame; /* frame 0, encoded */
             const struct attachment *attachments;
             size_t attachment_count;
+            uint32_t item_bytes_max; /* not 0: the attachments, parts of one chunk, are one frame,
+                                        an item chunk of values that are cut to this */
             bool waits;
             bool informs; /* waits, but promises nothing: it may leave while the store is full */
             enum haste haste;

@@ -268,6 +268,9 @@ static void on_message(struct engine *self, const struct event *event)
     case TRI_MESSAGE_TASKS:
         on_tasks(self, session, &message->tasks);
         break;
+    case TRI_MESSAGE_ARGUMENTS:
+        on_arguments(self, session, &message->arguments);
+        break;
     case TRI_MESSAGE_WORKERS:
         on_workers(self, session, &message->workers);
         break;
@@ -295,6 +298,7 @@ static void on_message(struct engine *self, const struct event *event)
     case TRI_MESSAGE_EXPLAINED:
     case TRI_MESSAGE_WORKERS_INFO:
     case TRI_MESSAGE_TASKS_INFO:
+    case TRI_MESSAGE_ARGUMENTS_INFO:
     case TRI_MESSAGE_BATCH:
     case TRI_MESSAGE_BATCH_END:
     case TRI_MESSAGE_LEASE:

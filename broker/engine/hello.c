@@ -28,7 +28,7 @@ static void welcome(struct engine *engine, struct session *session, struct tri_l
     const struct engine_limits *limits = &engine->options.limits;
 
     message.welcome.version = TRI_PROTOCOL_VERSION;
-    message.welcome.features = engine->event->message->hello.features & TRI_FEATURE_TASKS;
+    message.welcome.features = engine->event->message->hello.features & TRI_FEATURES;
     message.welcome.cluster = (struct tri_bytes){ engine->options.cluster.bytes, 16 };
     message.welcome.epoch = engine->options.epoch;
     message.welcome.software = tri_bytes_of(engine->software);

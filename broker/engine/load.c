@@ -130,10 +130,12 @@ void on_loaded(struct engine *engine, const struct event *event)
 
     if (batch == NULL)
         return;
-    if (event->key.table == STORE_CHUNK)
+    if (event->key.table == STORE_CHUNK) {
         each_waiting(engine, batch, &event->key, lease_loaded);
-    else if (event->key.table == STORE_ROW)
+        question_loaded(engine, batch, event->key.key, TRI_OK);
+    } else if (event->key.table == STORE_ROW) {
         pump_waiting(engine, batch, event->key.key, false);
+    }
 }
 
 void on_load_failed(struct engine *engine, const struct event *event)
@@ -144,8 +146,10 @@ void on_load_failed(struct engine *engine, const struct event *event)
         return;
     out_trace(&engine->out, "store.unreadable batch=%llu key=%llu",
               (unsigned long long)event->key.batch, (unsigned long long)event->key.key);
-    if (event->key.table == STORE_CHUNK)
+    if (event->key.table == STORE_CHUNK) {
+        question_loaded(engine, batch, event->key.key, TRI_STORE);
         each_waiting(engine, batch, &event->key, fail_lease);
-    else if (event->key.table == STORE_ROW)
+    } else if (event->key.table == STORE_ROW) {
         pump_waiting(engine, batch, event->key.key, true);
+    }
 }

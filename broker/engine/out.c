@@ -173,6 +173,24 @@ void out_inform(struct engine *engine, struct session *session, const struct tri
         engine->out.effects[engine->out.count - 1].send.informs = true;
 }
 
+void out_inform_arguments(struct engine *engine,
+                          struct session *session,
+                          const struct tri_message *message,
+                          const struct attachment *parts,
+                          size_t count)
+{
+    struct effect *effect;
+
+    if (!out_send(engine, session, message, true))
+        return;
+    effect = &engine->out.effects[engine->out.count - 1];
+    effect->send.informs = true;
+    if (count == 0)
+        return;
+    effect->send.item_bytes_max = TRI_ARGUMENT_BYTES_MAX;
+    attach(&engine->out, effect, parts, count);
+}
+
 void out_acknowledge(struct engine *engine,
                      struct session *session,
                      const struct tri_message *message,

@@ -53,6 +53,14 @@ bool out_send(struct engine *engine,
 /* Tell what nobody relies on: it waits like any other, but not for a store that is full. */
 void out_inform(struct engine *engine, struct session *session, const struct tri_message *message);
 
+/* The same with a frame 1: values of one chunk, each cut to TRI_ARGUMENT_BYTES_MAX; none without
+ * `parts`, which are copied. */
+void out_inform_arguments(struct engine *engine,
+                          struct session *session,
+                          const struct tri_message *message,
+                          const struct attachment *parts,
+                          size_t count);
+
 /* Acknowledge, after the newest PUT is durable; stands for what was said of `subject` before. */
 void out_acknowledge(struct engine *engine,
                      struct session *session,

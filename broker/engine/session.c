@@ -33,6 +33,7 @@ void session_disconnect(struct engine *engine, struct session *self)
         return;
     tri_bytemap_remove(&engine->routes, peer_bytes(&self->peer));
     self->connected = false;
+    question_drop_all(self);
     if (self->worker != NULL)
         worker_disconnect(engine, self->worker);
 }
@@ -67,6 +68,7 @@ struct session *session_new(struct engine *engine, const struct event *event)
     self->heard = engine->now;
     tri_dlist_init(&self->attachments);
     tri_dlist_init(&self->feeding);
+    tri_dlist_init(&self->questions);
     tri_dlist_push_back(&engine->sessions, &self->node);
     tri_bytemap_at(&engine->instances, hello->instance, NULL)->pointer = self;
     return self;

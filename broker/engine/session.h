@@ -76,6 +76,7 @@ struct session {
     struct tri_dlist_node node;        /* engine->sessions */
     struct tri_dlist_head attachments; /* row.h */
     struct tri_dlist_head feeding;     /* open batches that it appends to */
+    struct tri_dlist_head questions;   /* of this connection (question.h) */
     struct worker *worker;             /* NULL for a client */
 };
 

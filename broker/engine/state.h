@@ -21,6 +21,7 @@
 #include "broker/engine/engine.h"
 #include "broker/engine/lease.h"
 #include "broker/engine/out.h"
+#include "broker/engine/question.h"
 #include "broker/engine/reclaim.h"
 #include "broker/engine/recover.h"
 #include "broker/engine/row.h"

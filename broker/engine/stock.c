@@ -161,6 +161,15 @@ struct chunk *stock_find(const struct stock *self, uint64_t index)
     return self->chunks[at];
 }
 
+uint64_t stock_end(const struct stock *self, uint64_t index)
+{
+    const struct chunk *chunk = stock_find(self, index);
+
+    if (chunk != NULL)
+        return chunk->first + chunk->count;
+    return self->first < self->count ? self->chunks[self->first]->first : UINT64_MAX;
+}
+
 /* ---- tasks end ------------------------------------------------------------------------------ */
 
 /* While items may follow, the newest chunk's row says where they go on. */

@@ -66,6 +66,9 @@ void stock_seal(struct engine *engine, struct batch *batch);
 /* The chunk that holds task `index`, or NULL. */
 struct chunk *stock_find(const struct stock *self, uint64_t index);
 
+/* Where the chunk of task `index` ends, or, when that is forgotten, where the next one begins. */
+uint64_t stock_end(const struct stock *self, uint64_t index);
+
 /* Tasks have ended; chunks that are not needed any more are deleted. */
 void stock_end_tasks(struct engine *engine,
                      struct batch *batch,

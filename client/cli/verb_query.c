@@ -10,9 +10,9 @@ const char *query_plain(json_t *string)
 {
     char *text = (char *)(uintptr_t)json_string_value(string);
 
-    for (char *c = text; c != NULL && *c != '\0'; c++)
-        if (cli_is_control((unsigned char)*c))
-            *c = ' ';
+    for (size_t i = 0; i < json_string_length(string); i++)
+        if (text[i] == '\0' || cli_is_control((unsigned char)text[i]))
+            text[i] = ' ';
     return text;
 }
 
@@ -36,7 +36,7 @@ static json_t *open_answer(const struct cli *cli, char *text)
     if (cli->output == CLI_JSON || cli->output == CLI_JSONL)
         puts(text);
     else if (cli->output == CLI_TEXT)
-        root = json_loads(text, 0, NULL);
+        root = json_loads(text, JSON_ALLOW_NUL, NULL);
     free(text);
     return root;
 }

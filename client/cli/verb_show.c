@@ -79,17 +79,43 @@ static void print_attempt(json_t *attempt)
            query_text(attempt, "worker"), took, ago, query_text(attempt, "error"));
 }
 
+/* The argument, or why there is none. */
+static void print_argument(json_t *task)
+{
+    json_t *argument = json_object_get(task, "argument");
+    bool is_cut = json_is_true(json_object_get(task, "argument_cut"));
+    json_t *why = json_object_get(task, "argument_error");
+    char *text;
+
+    if (why != NULL)
+        printf("       no argument: %s\n", query_plain(why));
+    else if (is_cut && json_is_null(argument))
+        printf("       no argument: an array or map, too long to be shown\n");
+    if (argument == NULL || (is_cut && json_is_null(argument)))
+        return;
+    printf("       argument ");
+    if (is_cut && json_is_string(argument))
+        printf("(the first %zu bytes) ", json_string_length(argument));
+    else if (is_cut)
+        printf("(cut) ");
+    if (json_is_string(argument) && json_string_length(argument) != 0) {
+        printf("%s\n", query_plain(argument));
+        return;
+    }
+    text = json_dumps(argument, JSON_ENCODE_ANY | JSON_COMPACT);
+    printf("%s\n", text != NULL ? text : "?");
+    free(text);
+}
+
 /* The argument if it is known, then every attempt that is kept, a line each; what was left out
  * stands between them. */
 static void print_history(json_t *task)
 {
-    json_t *argument = json_object_get(task, "argument");
     unsigned long long next = 1;
     size_t i;
     json_t *attempt;
 
-    if (json_is_integer(argument))
-        printf("       argument %lld\n", (long long)json_integer_value(argument));
+    print_argument(task);
     json_array_foreach(json_object_get(task, "history"), i, attempt)
     {
         unsigned long long number = query_number(attempt, "attempt");

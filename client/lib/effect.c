@@ -21,7 +21,7 @@ static enum tri_status hello(struct tri_session *self)
 
     message.hello.version_min = TRI_PROTOCOL_VERSION;
     message.hello.version_max = TRI_PROTOCOL_VERSION;
-    message.hello.features = TRI_FEATURE_TASKS;
+    message.hello.features = TRI_FEATURES;
     message.hello.role = TRI_ROLE_CLIENT;
     message.hello.instance = (struct tri_bytes){ self->instance.bytes, 16 };
     message.hello.name = tri_bytes_of(self->name);

@@ -19,7 +19,7 @@ void tri_session_release(struct tri_session *self, struct tri_row *row);
 
 /* request.c */
 struct tri_request *tri_request_find(struct tri_session *session, uint64_t id);
-void tri_request_answer(struct tri_request *self, struct tri_bytes reply);
+void tri_request_answer(struct tri_request *self, struct tri_bytes reply, struct tri_bytes body);
 void tri_request_refuse(struct tri_request *self,
                         tri_time now,
                         const struct tri_msg_error *message,

@@ -101,12 +101,15 @@ static void on_error(struct tri_session *self, tri_time now, const struct tri_ms
         tri_follow_on_error(follow, now, message);
 }
 
-static void on_answer(struct tri_session *self, uint64_t id, struct tri_bytes head)
+static void on_answer(struct tri_session *self,
+                      uint64_t id,
+                      struct tri_bytes head,
+                      struct tri_bytes body)
 {
     struct tri_request *request = tri_request_find(self, id);
 
     if (request != NULL)
-        tri_request_answer(request, head);
+        tri_request_answer(request, head, body);
 }
 
 static void on_done(struct tri_session *self,
@@ -116,7 +119,7 @@ static void on_done(struct tri_session *self,
     struct tri_follow *follow = tri_follow_by_request(self, message->request);
 
     if (follow == NULL) {
-        on_answer(self, message->request, head);
+        on_answer(self, message->request, head, (struct tri_bytes){ 0 });
         return;
     }
     if (message->request == follow->append.seal_request)
@@ -182,6 +185,7 @@ static void on_heartbeat_ok(struct tri_session *self, const struct tri_msg_heart
     case TRI_MESSAGE_EXPLAIN:      \
     case TRI_MESSAGE_WORKERS:      \
     case TRI_MESSAGE_TASKS:        \
+    case TRI_MESSAGE_ARGUMENTS:    \
     case TRI_MESSAGE_BATCH:        \
     case TRI_MESSAGE_OARS:         \
     case TRI_MESSAGE_BATCH_END:    \
@@ -206,6 +210,7 @@ static enum tri_status dispatch(struct tri_session *self,
                                 tri_time now,
                                 const struct tri_message *message,
                                 struct tri_bytes head,
+                                const struct tri_bytes *body,
                                 struct tri_error *error)
 {
     switch (message->type) {
@@ -246,7 +251,9 @@ static enum tri_status dispatch(struct tri_session *self,
     case TRI_MESSAGE_EXPLAINED:
     case TRI_MESSAGE_WORKERS_INFO:
     case TRI_MESSAGE_TASKS_INFO:
-        on_answer(self, message->listed.request, head);
+    case TRI_MESSAGE_ARGUMENTS_INFO:
+        on_answer(self, message->listed.request, head,
+                  body != NULL ? *body : (struct tri_bytes){ 0 });
         return TRI_OK;
     case FOR_OTHERS:
         return TRI_OK;
@@ -292,7 +299,7 @@ enum tri_status tri_session_receive(struct tri_session *self,
     if (status == TRI_OK && message.type == TRI_MESSAGE_ROW)
         status = receive_row(self, now, &message.row, body, token, taken, &local);
     else if (status == TRI_OK)
-        status = dispatch(self, now, &message, head, &local);
+        status = dispatch(self, now, &message, head, body, &local);
     if (status == TRI_OK)
         return TRI_OK;
     if (status == TRI_MEMORY) /* wherever it ran out, nothing more was said */

@@ -53,6 +53,11 @@ struct tri_bytes tri_request_reply(const struct tri_request *self)
     return tri_buffer_bytes(&self->reply);
 }
 
+struct tri_bytes tri_request_body(const struct tri_request *self)
+{
+    return tri_buffer_bytes(&self->body);
+}
+
 bool tri_request_was_repeated(const struct tri_request *self)
 {
     return self->repeated;
@@ -67,6 +72,7 @@ void tri_request_close(struct tri_request **self)
     tri_dlist_remove(&request->session->requests, &request->node);
     tri_buffer_deinit(&request->frame);
     tri_buffer_deinit(&request->reply);
+    tri_buffer_deinit(&request->body);
     free(request);
     *self = NULL;
 }
@@ -91,11 +97,12 @@ static void settle(struct tri_request *self, enum tri_status status, struct tri_
     snprintf(self->text, sizeof(self->text), "%.*s", size, (const char *)text.data);
 }
 
-void tri_request_answer(struct tri_request *self, struct tri_bytes reply)
+void tri_request_answer(struct tri_request *self, struct tri_bytes reply, struct tri_bytes body)
 {
     tri_buffer_clear(&self->reply);
     tri_buffer_append(&self->reply, reply.data, reply.size);
-    if (self->reply.failed)
+    tri_buffer_append(&self->body, body.data, body.size);
+    if (self->reply.failed || self->body.failed)
         settle(self, TRI_MEMORY, tri_bytes_of("out of memory for the broker's answer"));
     else
         self->status = TRI_OK;

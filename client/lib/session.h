@@ -140,6 +140,9 @@ enum tri_status tri_request_outcome(const struct tri_request *self, struct tri_e
 /* Frame 0 of the answer, once that is TRI_OK; borrowed until the request is closed. */
 struct tri_bytes tri_request_reply(const struct tri_request *self);
 
+/* Frame 1, likewise; empty when there is none. */
+struct tri_bytes tri_request_body(const struct tri_request *self);
+
 /* True when it was sent more than once: the broker may have done it before. */
 bool tri_request_was_repeated(const struct tri_request *self);
 

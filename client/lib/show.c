@@ -1,4 +1,5 @@
 /* show.c - a batch, and the tasks of it that something has happened to, as JSON. */
+#include "client/lib/arguments.h"
 #include "client/lib/ask.h"
 #include "client/lib/record_json.h"
 #include "client/lib/session.h"
@@ -13,7 +14,8 @@ struct lists {
     struct tri_buffer retrying;
     bool any_dead;
     bool any_retrying;
-    bool is_range; /* the argument of a task is known: first + index * step */
+    bool is_items; /* the broker has the arguments */
+    bool is_range; /* that of a task is first + index * step */
     uint64_t first;
     uint64_t step;
 };
@@ -38,61 +40,100 @@ static void write_batch(const struct tri_msg_shown *shown,
         return;
     }
     tri_record_json(TRI_RECORD_SPEC, &spec, out);
-    lists->is_range = spec.source == TRI_SOURCE_RANGE;
+    lists->is_items = spec.source == TRI_SOURCE_ITEMS;
+    lists->is_range = !lists->is_items;
     lists->first = (uint64_t)spec.first;
     lists->step = (uint64_t)spec.step;
 }
 
 /* ---- brokers that know TASKS ---------------------------------------------------------------- */
 
-/* The last try in the fields that a task has had before there was a history, then all that are
- * kept. */
-static void write_task(const struct tri_rec_task_info *task,
-                       const struct lists *lists,
-                       bool *any,
-                       struct tri_buffer *out)
+/* The last try in the fields that a task has had before there was a history. */
+static void write_last(const struct tri_rec_task_info *task, struct tri_buffer *out)
 {
-    struct tri_rec_entry entry = { .index = task->index, .outcome = TRI_OUTCOME_FAILED };
-    struct tri_rec_attempt attempt;
+    struct tri_rec_attempt attempt = {
+        .outcome = TRI_OUTCOME_FAILED,
+        .error = tri_bytes_of("only the broker's store knows what happened to it"),
+    };
     struct tri_list history = task->history;
-    bool any_attempt = false;
+    struct tri_rec_entry entry;
 
-    entry.error = tri_bytes_of("only the broker's store knows what happened to it");
-    while (tri_list_next(&history, TRI_RECORD_ATTEMPT, &attempt)) {
-        entry.outcome = attempt.outcome;
-        entry.attempts = attempt.attempt;
-        entry.error = attempt.error;
-        entry.wall_us = attempt.wall_us;
-        entry.cpu_us = attempt.cpu_us;
-        entry.model = attempt.model;
-        entry.worker = attempt.worker;
-    }
-    tri_json_raw(out, *any ? "," : "");
-    *any = true;
+    while (tri_list_next(&history, TRI_RECORD_ATTEMPT, &attempt))
+        continue;
+    entry = tri_entry_of(task->index, &attempt);
     tri_record_json(TRI_RECORD_ENTRY, &entry, out);
     if (!out->failed)
         out->size--; /* its closing brace: more follows */
+}
+
+/* Its argument, and all tries that are kept. `arguments` is NULL when the broker cannot tell. */
+static enum tri_status write_task(const struct tri_rec_task_info *task,
+                                  const struct lists *lists,
+                                  struct tri_arguments *arguments,
+                                  bool *any,
+                                  struct tri_buffer *out,
+                                  struct tri_error *error)
+{
+    bool any_attempt = false;
+
+    tri_json_raw(out, *any ? "," : "");
+    *any = true;
+    write_last(task, out);
     if (lists->is_range) {
         tri_json_raw(out, ",\"argument\":");
         tri_json_int(out, (int64_t)(lists->first + task->index * lists->step));
+    } else if (arguments != NULL) {
+        enum tri_status status = tri_arguments_write(arguments, task->index, out, error);
+
+        if (status != TRI_OK)
+            return status;
     }
     tri_json_raw(out, ",\"history\":[");
     tri_list_json(task->history, TRI_RECORD_ATTEMPT, &any_attempt, out);
     tri_json_raw(out, "]}");
+    return TRI_OK;
 }
 
-/* Append a page to the lists; returns where the next one begins. */
-static uint64_t write_tasks(struct tri_list tasks, struct lists *lists)
+/* Append a page to the lists; `*next` is where the next one begins. */
+static enum tri_status write_tasks(struct tri_list tasks,
+                                   struct lists *lists,
+                                   struct tri_arguments *arguments,
+                                   uint64_t *next,
+                                   struct tri_error *error)
 {
     struct tri_rec_task_info task = { 0 };
+    enum tri_status status = TRI_OK;
 
-    while (tri_list_next(&tasks, TRI_RECORD_TASK_INFO, &task)) {
+    while (status == TRI_OK && tri_list_next(&tasks, TRI_RECORD_TASK_INFO, &task)) {
         if (task.state == TRI_TASK_DEAD)
-            write_task(&task, lists, &lists->any_dead, &lists->dead);
+            status = write_task(&task, lists, arguments, &lists->any_dead, &lists->dead, error);
         else if (task.state == TRI_TASK_RETRYING)
-            write_task(&task, lists, &lists->any_retrying, &lists->retrying);
+            status =
+                write_task(&task, lists, arguments, &lists->any_retrying, &lists->retrying, error);
     }
-    return task.index + 1;
+    *next = task.index + 1;
+    return status;
+}
+
+/* A page, with the arguments if the broker can tell them. */
+static enum tri_status read_page(struct tri_client *client,
+                                 uint64_t number,
+                                 struct tri_list tasks,
+                                 struct lists *lists,
+                                 uint64_t *next,
+                                 struct tri_error *error)
+{
+    struct tri_arguments arguments;
+    bool has_arguments = (tri_session_features(client->session) & TRI_FEATURE_ARGUMENTS) != 0;
+    enum tri_status status;
+
+    if (!lists->is_items || !has_arguments)
+        return write_tasks(tasks, lists, NULL, next, error);
+    status = tri_arguments_open(&arguments, client, number, tasks, error);
+    if (status == TRI_OK)
+        status = write_tasks(tasks, lists, &arguments, next, error);
+    tri_arguments_close(&arguments);
+    return status;
 }
 
 static enum tri_status read_tasks(struct tri_client *client,
@@ -113,8 +154,11 @@ static enum tri_status read_tasks(struct tri_client *client,
         if (status != TRI_OK)
             return status;
         more = answer.tasks_info.more != 0 && answer.tasks_info.tasks.count != 0;
-        message.tasks.after = write_tasks(answer.tasks_info.tasks, lists);
+        status =
+            read_page(client, number, answer.tasks_info.tasks, lists, &message.tasks.after, error);
         tri_request_close(&request);
+        if (status != TRI_OK)
+            return status;
     }
     return TRI_OK;
 }

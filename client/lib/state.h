@@ -69,6 +69,7 @@ struct tri_request {
     enum tri_status status; /* EMPTY: unanswered */
     char text[508];
     struct tri_buffer reply;
+    struct tri_buffer body; /* frame 1 of the answer, if it has one */
 };
 
 /* One closed chunk, kept until it is durable. */

@@ -187,3 +187,19 @@ void tri_items_cut(const struct tri_chunk *chunk,
     memcpy(to + table_bytes, chunk->blob + base, end - base);
     out->size += table_bytes + (end - base);
 }
+
+void tri_items_pick(const struct tri_chunk *chunk,
+                    uint32_t first,
+                    uint32_t count,
+                    uint32_t bytes_max,
+                    struct tri_chunk_builder *builder)
+{
+    tri_assert(first <= chunk->count && count <= chunk->count - first);
+    for (uint32_t i = first; i < first + count; i++) {
+        struct tri_bytes value = tri_chunk_at(chunk, i);
+
+        tri_buffer_append(&builder->blob, value.data,
+                          value.size < bytes_max ? value.size : bytes_max);
+        tri_chunk_builder_close_value(builder);
+    }
+}

@@ -84,4 +84,11 @@ void tri_items_cut(const struct tri_chunk *chunk,
                    uint32_t count,
                    struct tri_buffer *out);
 
+/* Add values [first, first+count) of an open chunk, of each the first `bytes_max` bytes. */
+void tri_items_pick(const struct tri_chunk *chunk,
+                    uint32_t first,
+                    uint32_t count,
+                    uint32_t bytes_max,
+                    struct tri_chunk_builder *builder);
+
 #endif

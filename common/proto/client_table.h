@@ -177,5 +177,14 @@
     U(request, INT64_MAX)                    \
     L(tasks, task_info, 1000)                \
     U(more, 1)
+#define TRI_MSG_ARGUMENTS(U, I, S, B, R, L) \
+    U(request, INT64_MAX)                   \
+    U(number, INT64_MAX)                    \
+    R(tasks, 1000)
+#define TRI_MSG_ARGUMENTS_INFO(U, I, S, B, R, L) \
+    U(request, INT64_MAX)                        \
+    U(status, UINT32_MAX)                        \
+    R(tasks, 1000)                               \
+    U(next, INT64_MAX)
 
 #endif

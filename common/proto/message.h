@@ -54,7 +54,12 @@ enum tri_batch_state {
 enum tri_task_state { TRI_TASK_RETRYING = 0, TRI_TASK_DEAD = 1, TRI_TASK_CANCELLED = 2 };
 
 /* hello.features, welcome.features: what a peer understands beyond the first of this version. */
-#define TRI_FEATURE_TASKS 1u /* TASKS */
+#define TRI_FEATURE_TASKS 1u     /* TASKS */
+#define TRI_FEATURE_ARGUMENTS 2u /* ARGUMENTS */
+#define TRI_FEATURES (TRI_FEATURE_TASKS | TRI_FEATURE_ARGUMENTS)
+
+/* What ARGUMENTS_INFO holds of one value at most: the longest head of a string, and 1024 bytes. */
+#define TRI_ARGUMENT_BYTES_MAX 1029u
 
 /* Flags, by field. */
 #define TRI_SPEC_TRUNCATE 1u /* spec.flags: cut output over output_bytes_max, do not fail */
@@ -66,57 +71,59 @@ enum tri_task_state { TRI_TASK_RETRYING = 0, TRI_TASK_DEAD = 1, TRI_TASK_CANCELL
 #define TRI_RESULT_SAMPLED 1u  /* result.flags: times are estimates from samples */
 #define TRI_ENTRY_UNCHARGED 1u /* entry.flags: does not use up an attempt */
 
-#define TRI_MESSAGE_MAP(X)            \
-    X(HELLO, 1, hello)                \
-    X(WELCOME, 2, welcome)            \
-    X(NO_SESSION, 3, no_session)      \
-    X(ERROR, 4, error)                \
-    X(BYE, 5, bye)                    \
-    X(HEARTBEAT, 6, heartbeat)        \
-    X(HEARTBEAT_OK, 7, heartbeat_ok)  \
-    X(SUBMIT, 10, submit)             \
-    X(ACCEPTED, 11, accepted)         \
-    X(APPEND, 12, append)             \
-    X(APPENDED, 13, appended)         \
-    X(SEAL, 14, seal)                 \
-    X(DONE, 15, done)                 \
-    X(ATTACH, 16, attach)             \
-    X(ATTACHED, 17, attached)         \
-    X(ROW, 18, row)                   \
-    X(ACK, 19, ack)                   \
-    X(PROGRESS, 20, progress)         \
-    X(END, 21, end)                   \
-    X(CANCEL, 22, cancel)             \
-    X(RETRY, 23, retry)               \
-    X(FORGET, 24, forget)             \
-    X(LIST, 25, list)                 \
-    X(LISTED, 26, listed)             \
-    X(SHOW, 27, show)                 \
-    X(SHOWN, 28, shown)               \
-    X(EXPLAIN, 29, explain)           \
-    X(EXPLAINED, 30, explained)       \
-    X(WORKERS, 31, workers)           \
-    X(WORKERS_INFO, 32, workers_info) \
-    X(TASKS, 33, tasks)               \
-    X(TASKS_INFO, 34, tasks_info)     \
-    X(BATCH, 40, batch)               \
-    X(OARS, 41, oars)                 \
-    X(BATCH_END, 42, batch_end)       \
-    X(LEASE, 43, lease)               \
-    X(CREDIT, 44, credit)             \
-    X(REVOKE, 45, revoke)             \
-    X(CANCEL_LEASE, 46, cancel_lease) \
-    X(RESULTS, 47, results)           \
-    X(PARTIAL, 48, partial)           \
-    X(ENDED, 49, ended)               \
-    X(RELEASED, 50, released)         \
-    X(RESULTS_OK, 51, results_ok)     \
-    X(HOST_START, 60, host_start)     \
-    X(HOST_UP, 61, host_up)           \
-    X(HOST_GONE, 62, host_gone)       \
-    X(HOST_KILL, 63, host_kill)       \
-    X(RUN, 64, run)                   \
-    X(RAN, 65, ran)                   \
+#define TRI_MESSAGE_MAP(X)                \
+    X(HELLO, 1, hello)                    \
+    X(WELCOME, 2, welcome)                \
+    X(NO_SESSION, 3, no_session)          \
+    X(ERROR, 4, error)                    \
+    X(BYE, 5, bye)                        \
+    X(HEARTBEAT, 6, heartbeat)            \
+    X(HEARTBEAT_OK, 7, heartbeat_ok)      \
+    X(SUBMIT, 10, submit)                 \
+    X(ACCEPTED, 11, accepted)             \
+    X(APPEND, 12, append)                 \
+    X(APPENDED, 13, appended)             \
+    X(SEAL, 14, seal)                     \
+    X(DONE, 15, done)                     \
+    X(ATTACH, 16, attach)                 \
+    X(ATTACHED, 17, attached)             \
+    X(ROW, 18, row)                       \
+    X(ACK, 19, ack)                       \
+    X(PROGRESS, 20, progress)             \
+    X(END, 21, end)                       \
+    X(CANCEL, 22, cancel)                 \
+    X(RETRY, 23, retry)                   \
+    X(FORGET, 24, forget)                 \
+    X(LIST, 25, list)                     \
+    X(LISTED, 26, listed)                 \
+    X(SHOW, 27, show)                     \
+    X(SHOWN, 28, shown)                   \
+    X(EXPLAIN, 29, explain)               \
+    X(EXPLAINED, 30, explained)           \
+    X(WORKERS, 31, workers)               \
+    X(WORKERS_INFO, 32, workers_info)     \
+    X(TASKS, 33, tasks)                   \
+    X(TASKS_INFO, 34, tasks_info)         \
+    X(ARGUMENTS, 35, arguments)           \
+    X(ARGUMENTS_INFO, 36, arguments_info) \
+    X(BATCH, 40, batch)                   \
+    X(OARS, 41, oars)                     \
+    X(BATCH_END, 42, batch_end)           \
+    X(LEASE, 43, lease)                   \
+    X(CREDIT, 44, credit)                 \
+    X(REVOKE, 45, revoke)                 \
+    X(CANCEL_LEASE, 46, cancel_lease)     \
+    X(RESULTS, 47, results)               \
+    X(PARTIAL, 48, partial)               \
+    X(ENDED, 49, ended)                   \
+    X(RELEASED, 50, released)             \
+    X(RESULTS_OK, 51, results_ok)         \
+    X(HOST_START, 60, host_start)         \
+    X(HOST_UP, 61, host_up)               \
+    X(HOST_GONE, 62, host_gone)           \
+    X(HOST_KILL, 63, host_kill)           \
+    X(RUN, 64, run)                       \
+    X(RAN, 65, ran)                       \
     X(STOP, 66, stop)
 
 enum tri_message_type {
@@ -178,6 +185,22 @@ enum tri_record_type {
     TRI_RECORD_MAP(X)
 #undef X
 };
+
+/* How a task ended, in its last attempt. */
+static inline struct tri_rec_entry tri_entry_of(uint64_t index,
+                                                const struct tri_rec_attempt *attempt)
+{
+    return (struct tri_rec_entry){
+        .index = index,
+        .outcome = attempt->outcome,
+        .attempts = attempt->attempt,
+        .error = attempt->error,
+        .wall_us = attempt->wall_us,
+        .cpu_us = attempt->cpu_us,
+        .model = attempt->model,
+        .worker = attempt->worker,
+    };
+}
 
 /* The name of a message type as in "HELLO"; "?" outside the table. */
 const char *tri_message_name(uint64_t type);

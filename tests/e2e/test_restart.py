@@ -114,9 +114,9 @@ class Restart(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         dead = self.dead()
         self.assertEqual(dead[0].splitlines(),
-                         ["task 1/0 failed after 2 attempts on w1: a",
+                         ["task 1/0 failed after 2 attempts on w1: a", " argument a",
                           " 1 failed thread w1 TOOK AGO a", " 2 failed thread w1 TOOK AGO a",
-                          "task 1/1 failed after 2 attempts on w1: b",
+                          "task 1/1 failed after 2 attempts on w1: b", " argument b",
                           " 1 failed thread w1 TOOK AGO b", " 2 failed thread w1 TOOK AGO b"])
         self.assertEqual(dead[2:], (1, 1))
         self.kill_and_restart(0)
@@ -165,6 +165,27 @@ class Restart(unittest.TestCase):
         self.assertEqual([line.split()[:4] for line in text[2:]],
                          [["1", "failed", "process", "w1"], ["2", "timeout", "process", "w2"],
                           ["3", "crashed", "process", "w2"], ["4", "crashed", "process", "w2"]])
+
+    def test_arguments_of_dead_tasks_are_shown_over_a_restart(self):
+        self.cluster.worker()
+        lines = [b"a.jpg", b"two words", b"\xff\x00.jpg", "ü".encode() * 2000, b""]
+        done = self.cluster.run("submit", "--", "test", "-e", stdin=b"".join(b"%s\n" % line
+                                                                           for line in lines))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.cluster.run("wait", "1").returncode, 1)
+        for _ in range(2):
+            dead = self.shown()["dead"]
+            self.assertEqual([task["argument"] for task in dead],
+                             ["a.jpg", "two words", {"base64": "/wAuanBn"}, "ü" * 512, ""])
+            self.assertEqual([task["argument_cut"] for task in dead if "argument_cut" in task],
+                             [True])
+            text = self.cluster.run("show", "--dead", "1").stdout.decode().splitlines()
+            self.assertEqual([line.strip() for line in text if line.startswith("  ")
+                              and "argument" in line and "failed" not in line],
+                             ["argument a.jpg", "argument two words",
+                              'argument {"base64":"/wAuanBn"}', "argument (the first 1024 bytes) " + "ü" * 512,
+                              'argument ""'])
+            self.kill_and_restart(0)
 
     def test_an_ended_batch_is_kept_for_its_retention_over_restarts(self):
         self.cluster.worker()

@@ -82,6 +82,32 @@ class Show(Case):
         self.assertEqual(len(lines), 3)
 
 
+    def test_thousands_of_dead_tasks_are_shown_each_with_its_argument(self):
+        c = self.cluster("ipc")
+        c.worker("--test-handlers")
+        given = "".join(f"{i}\n" for i in range(5000))
+        self.assertRan(c.run("submit", "--fn", "fail", stdin=given))
+        self.assertRan(c.run("wait", "1"), 1)
+        dead = json.loads(c.run("show", "1", "-o", "json").stdout)["dead"]
+        self.assertEqual([(task["index"], task["argument"]) for task in dead],
+                         [(i, str(i)) for i in range(5000)])
+
+    def test_a_task_or_batch_that_does_not_exist_is_said(self):
+        c = self.cluster("ipc")
+        c.worker()
+        self.assertRan(c.run("submit", "--range", "1-3", "--fn", "square"))
+        self.assertRan(c.run("wait", "1"))
+        for verb in "cancel", "retry":
+            for task, why in (("1/3", "batch 1 has 3 tasks: there is no 1/3"),
+                              ("8/7", "there is no batch 8"), ("8", "there is no batch 8")):
+                done = c.run(verb, task)
+                self.assertRan(done, 2)
+                self.assertEqual((done.stdout, done.stderr.decode()), (b"", f"trireme: {why}\n"))
+            self.assertIn(b"batch 1: 0 tasks", c.run(verb, "1/2").stdout)
+        self.assertRan(c.run("forget", "1/3"), 2)
+        self.assertRan(c.run("forget", "8"), 2)
+
+
 class Killed(Case):
     def test_what_a_killed_run_has_not_written_is_still_there(self):
         cluster = self.cluster("ipc", ("--heartbeat", "300ms", "--lease", "1s", "--open-grace",

@@ -77,6 +77,16 @@ static void add_lease_name(struct scenario *s, struct line *line, struct peer *p
             (unsigned long long)held->count);
 }
 
+static void add_items(struct line *line, const struct effect *effect)
+{
+    for (size_t i = 0; i < effect->send.attachment_count; i++) {
+        const struct attachment *part = &effect->send.attachments[i];
+
+        add(line, "%s%llu/%u+%u", i != 0 ? "," : " items=", (unsigned long long)part->key.key,
+            part->first, part->count);
+    }
+}
+
 static void add_lease(struct scenario *s,
                       struct line *line,
                       const struct tri_msg_lease *lease,
@@ -90,12 +100,7 @@ static void add_lease(struct scenario *s,
         add(line, " attempt=%llu", (unsigned long long)lease->attempt);
     if (lease->flags & TRI_LEASE_ISOLATED)
         add(line, " isolated");
-    for (size_t i = 0; i < effect->send.attachment_count; i++) {
-        const struct attachment *part = &effect->send.attachments[i];
-
-        add(line, "%s%llu/%u+%u", i != 0 ? "," : " items=", (unsigned long long)part->key.key,
-            part->first, part->count);
-    }
+    add_items(line, effect);
 }
 
 static void add_row(struct scenario *s, struct line *line, const struct tri_msg_row *row)
@@ -196,6 +201,20 @@ static void add_tasks(struct line *line, const struct tri_msg_tasks_info *info)
         add(line, " more");
 }
 
+static void add_arguments(struct line *line,
+                          const struct tri_msg_arguments_info *info,
+                          const struct effect *effect)
+{
+    add(line, "ARGUMENTS_INFO %s",
+        info->status == TRI_OK         ? ""
+        : info->status == TRI_NOTFOUND ? "NOTFOUND "
+                                       : "STORE ");
+    add_ranges(line, info->tasks);
+    add_items(line, effect);
+    if (info->next != 0)
+        add(line, " next=%llu", (unsigned long long)info->next);
+}
+
 static void add_texts(struct line *line, struct tri_list list)
 {
     struct tri_rec_text text;
@@ -292,6 +311,8 @@ void scenario_text(struct scenario *s,
         add_workers(line, message->workers_info.workers);
     } else if (message->type == TRI_MESSAGE_TASKS_INFO) {
         add_tasks(line, &message->tasks_info);
+    } else if (message->type == TRI_MESSAGE_ARGUMENTS_INFO) {
+        add_arguments(line, &message->arguments_info, effect);
     } else {
         add(line, "%s", tri_message_name(message->type));
     }

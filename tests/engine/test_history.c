@@ -176,12 +176,15 @@ START_TEST(only_a_client_that_knows_tasks_is_told_that_the_broker_does)
     hello.hello.role = TRI_ROLE_CLIENT;
     hello.hello.instance = (struct tri_bytes){ instance, sizeof(instance) };
     client_joins(&s, "c1");
-    hello.hello.features = 6;
+    hello.hello.features = 4;
     peer_sends(&s, "c1", &hello, NULL, 0);
     expect(&s, "c1", "WELCOME");
-    hello.hello.features = 7;
+    hello.hello.features = 5;
     peer_sends(&s, "c1", &hello, NULL, 0);
     expect(&s, "c1", "WELCOME features=1");
+    hello.hello.features = 7;
+    peer_sends(&s, "c1", &hello, NULL, 0);
+    expect(&s, "c1", "WELCOME features=3");
 }
 END_TEST
 

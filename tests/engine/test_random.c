@@ -306,10 +306,10 @@ static void append(struct chaos *c, const char *name)
 static void ask(struct chaos *c, const char *name)
 {
     static const enum tri_message_type types[] = {
-        TRI_MESSAGE_SEAL,    TRI_MESSAGE_ATTACH, TRI_MESSAGE_ACK,  TRI_MESSAGE_ACK,
-        TRI_MESSAGE_ACK,     TRI_MESSAGE_CANCEL, TRI_MESSAGE_ACK,  TRI_MESSAGE_RETRY,
-        TRI_MESSAGE_FORGET,  TRI_MESSAGE_LIST,   TRI_MESSAGE_SHOW, TRI_MESSAGE_EXPLAIN,
-        TRI_MESSAGE_WORKERS, TRI_MESSAGE_TASKS,
+        TRI_MESSAGE_SEAL,    TRI_MESSAGE_ATTACH, TRI_MESSAGE_ACK,       TRI_MESSAGE_ACK,
+        TRI_MESSAGE_ACK,     TRI_MESSAGE_CANCEL, TRI_MESSAGE_ACK,       TRI_MESSAGE_RETRY,
+        TRI_MESSAGE_FORGET,  TRI_MESSAGE_LIST,   TRI_MESSAGE_SHOW,      TRI_MESSAGE_EXPLAIN,
+        TRI_MESSAGE_WORKERS, TRI_MESSAGE_TASKS,  TRI_MESSAGE_ARGUMENTS,
     };
     struct tri_message message = { .type = types[pick(c, sizeof(types) / sizeof(types[0]))] };
     uint64_t number = some_number(c);
@@ -335,6 +335,9 @@ static void ask(struct chaos *c, const char *name)
         message.forget.number = number;
     } else if (message.type == TRI_MESSAGE_SHOW || message.type == TRI_MESSAGE_TASKS) {
         message.show.number = number; /* TASKS has the same fields */
+    } else if (message.type == TRI_MESSAGE_ARGUMENTS) {
+        message.arguments.number = number;
+        message.arguments.tasks = some_ranges(c);
     } else if (message.type == TRI_MESSAGE_EXPLAIN) {
         message.explain.number = number;
     }

@@ -213,6 +213,29 @@ static struct tri_frame *open_attachment(const struct sim *sim, const struct att
     return tri_frame_take(&cut);
 }
 
+/* All attachments of an effect as one frame, their values cut. */
+static struct tri_frame *open_cut(const struct sim *sim, const struct effect *effect)
+{
+    const struct attachment *parts = effect->send.attachments;
+    struct tri_frame *payload = find_payload(sim->broker, parts[0].key);
+    struct tri_chunk_builder builder = { 0 };
+    struct tri_buffer frame = { 0 };
+    struct tri_chunk chunk;
+
+    if (payload == NULL || tri_items_open(payload->bytes, &chunk, NULL) != TRI_OK)
+        sim_fail(sim, "the engine answers with a chunk that is not in the store");
+    for (size_t i = 0; i < effect->send.attachment_count; i++) {
+        if (!same_key(&parts[i].key, &parts[0].key)
+            || parts[i].first + parts[i].count > chunk.count)
+            sim_fail(sim, "the engine cuts what is not in the chunk");
+        tri_items_pick(&chunk, parts[i].first, parts[i].count, effect->send.item_bytes_max,
+                       &builder);
+    }
+    tri_items_encode(&builder, &frame);
+    tri_chunk_builder_deinit(&builder);
+    return tri_frame_take(&frame);
+}
+
 static void perform_send(struct sim *sim,
                          const struct event *event,
                          const struct effects *effects,
@@ -223,15 +246,18 @@ static void perform_send(struct sim *sim,
     struct tri_frame *frames[FRAMES_MAX];
     size_t count = 0;
 
-    tri_assert(effect->send.attachment_count < FRAMES_MAX);
+    tri_assert(effect->send.attachment_count < FRAMES_MAX || effect->send.item_bytes_max != 0);
     frames[count++] = tri_frame_copy(effect->send.frame);
     for (size_t i = 0; i < effect->send.attachment_count; i++) {
         const struct attachment *attachment = &effect->send.attachments[i];
 
         if (!is_resident(sim, event, effects, at, &attachment->key))
             sim_fail(sim, "the engine sends a payload that it has not loaded");
-        frames[count++] = open_attachment(sim, attachment);
+        if (effect->send.item_bytes_max == 0)
+            frames[count++] = open_attachment(sim, attachment);
     }
+    if (effect->send.item_bytes_max != 0)
+        frames[count++] = open_cut(sim, effect);
     if (waits)
         enqueue(sim, &effect->send.peer, frames, count);
     else

@@ -212,6 +212,11 @@ static void client_asks(struct script *self)
     CLIENT_SAYS(TASKS, tasks, { .request = 12, .number = NUMBER, .after = 0, .limit = 100 });
     TELLS_CLIENT(TASKS_INFO, tasks_info,
                  { .request = 12, .tasks = parts_one(maker, TRI_RECORD_TASK_INFO) });
+    CLIENT_SAYS(ARGUMENTS, arguments,
+                { .request = 13, .number = NUMBER, .tasks = parts_range(maker, 0, 3) });
+    TELLS_CLIENT(ARGUMENTS_INFO, arguments_info,
+                 { .request = 13, .tasks = parts_range(maker, 0, 3) });
+    attach(self, parts_items(maker), 1);
 }
 
 static void worker_meets_trouble(struct script *self)

@@ -121,12 +121,38 @@ START_TEST(a_part_of_a_chunk_holds_exactly_its_values)
 }
 END_TEST
 
+START_TEST(parts_that_are_cut_are_one_chunk_of_the_starts_of_their_values)
+{
+    const struct attachment parts[] = {
+        { .key = chunk_key, .first = 3, .count = 2 },
+        { .key = chunk_key, .first = COUNT - 1, .count = 1 },
+    };
+    static const uint32_t indexes[] = { 3, 4, COUNT - 1 };
+    struct tri_chunk chunk;
+    struct tri_error error;
+    zmq_msg_t frame;
+
+    ck_assert_int_eq(attachment_open_cut(store, parts, TRI_COUNT_OF(parts), 4, &frame), TRI_OK);
+    ck_assert_int_eq(tri_items_open(tri_msg_bytes(&frame), &chunk, &error), TRI_OK);
+    ck_assert_uint_eq(chunk.count, TRI_COUNT_OF(indexes));
+    for (uint32_t i = 0; i < chunk.count; i++) {
+        struct tri_bytes value = tri_chunk_at(&chunk, i);
+        uint32_t size = 1 + indexes[i] % 7;
+
+        ck_assert_uint_eq(value.size, size < 4 ? size : 4);
+        ck_assert_uint_eq(value.data[0], 0xa0 + indexes[i] % 7);
+    }
+    zmq_msg_close(&frame);
+}
+END_TEST
+
 START_TEST(what_is_not_stored_is_not_found)
 {
     struct attachment missing = { .key = { STORE_CHUNK, 2, 0 }, .count = 1 };
     zmq_msg_t frame;
 
     ck_assert_int_eq(attachment_open(store, &missing, &frame), TRI_NOTFOUND);
+    ck_assert_int_eq(attachment_open_cut(store, &missing, 1, 9, &frame), TRI_NOTFOUND);
 }
 END_TEST
 
@@ -138,6 +164,7 @@ int main(void)
     tcase_add_test(tcase, a_whole_chunk_is_the_stored_frame_itself);
     tcase_add_test(tcase, a_row_is_the_stored_frame_itself);
     tcase_add_test(tcase, a_part_of_a_chunk_holds_exactly_its_values);
+    tcase_add_test(tcase, parts_that_are_cut_are_one_chunk_of_the_starts_of_their_values);
     tcase_add_test(tcase, what_is_not_stored_is_not_found);
     return unit_run("attachment", tcase);
 }

@@ -411,6 +411,36 @@ static char *shown_by(const struct tiny_options *options)
     return lists;
 }
 
+/* The fields of the first task of a list, up to its history. */
+static const char *arguments_in(char *lists, const char *list)
+{
+    char *at = strstr(strstr(lists, list), "\"worker\":\"tiny\",");
+    char *end;
+
+    ck_assert_ptr_nonnull(at);
+    at += strlen("\"worker\":\"tiny\",");
+    end = strstr(at, ",\"history\"");
+    ck_assert_ptr_nonnull(end);
+    *end = '\0';
+    return at;
+}
+
+START_TEST(the_argument_of_a_dead_task_is_shown_or_why_there_is_none)
+{
+    char *lists = shown_by(&(struct tiny_options){ .knows_tasks = true, .knows_arguments = true });
+    const char *retrying = arguments_in(lists, "\"retrying\":[");
+    const char *dead = arguments_in(lists, "\"dead\":[");
+    char expected[1200] = "\"argument\":\"x";
+
+    while (strlen(expected) < strlen("\"argument\":\"") + 1023)
+        strcat(expected, "\xc3\xbc");
+    strcat(expected, "\",\"argument_cut\":true");
+    ck_assert_str_eq(dead, expected);
+    ck_assert_str_eq(retrying, "\"argument_error\":\"the broker cannot read it from its store\"");
+    free(lists);
+}
+END_TEST
+
 START_TEST(a_dead_task_is_shown_with_all_its_attempts)
 {
     char *lists = shown_by(&(struct tiny_options){ .knows_tasks = true });
@@ -524,6 +554,7 @@ int main(void)
     tcase_add_test(tcase, a_poll_loop_sees_everything_through_one_descriptor);
     tcase_add_test(tcase, lists_come_in_pages_and_unknown_questions_are_errors);
     tcase_add_test(tcase, a_dead_task_is_shown_with_all_its_attempts);
+    tcase_add_test(tcase, the_argument_of_a_dead_task_is_shown_or_why_there_is_none);
     tcase_add_test(tcase,
                    an_older_broker_shows_the_last_attempt_and_is_asked_nothing_that_it_cannot_read);
     tcase_add_test(tcase, options_out_of_range_are_refused_by_name);

@@ -436,11 +436,16 @@ static void on_show(struct tiny_broker *self, const struct tri_msg_show *message
                                    .attempts = 1,
                                    .error = tri_bytes_of("late"),
                                    .worker = tri_bytes_of("tiny") };
+    struct tri_rec_spec spec = { .source = TRI_SOURCE_ITEMS };
     struct tri_buffer batch = { 0 };
     struct tri_buffer list = { 0 };
+    struct tri_buffer items = { 0 };
 
     tri_record_encode(TRI_RECORD_BATCH_INFO, &info, &batch);
     tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &items);
+    if (self->options.knows_arguments)
+        answer.shown.spec = tri_buffer_bytes(&items);
     answer.shown.request = message->request;
     answer.shown.batches = tri_list_of(&batch, 1);
     answer.shown.entries = tri_list_of(&list, 1); /* one a page */
@@ -448,6 +453,29 @@ static void on_show(struct tiny_broker *self, const struct tri_msg_show *message
     reply(self, &answer);
     tri_buffer_deinit(&batch);
     tri_buffer_deinit(&list);
+    tri_buffer_deinit(&items);
+}
+
+/* The argument of task 4 cannot be read; that of 9 is a long text of umlauts, cut inside of one. */
+static void on_arguments(struct tiny_broker *self, const struct tri_msg_arguments *message)
+{
+    struct tri_message answer = { .type = TRI_MESSAGE_ARGUMENTS_INFO };
+    struct tri_chunk_builder builder = { 0 };
+    struct tri_buffer body = { 0 };
+    bool is_readable = tri_ranges_at(message->tasks, 0).first != 4;
+
+    tri_buffer_append(&builder.blob, "\xda\x10\x00x", 4);
+    while (builder.blob.size < TRI_ARGUMENT_BYTES_MAX)
+        tri_buffer_append(&builder.blob, builder.blob.size % 2 == 0 ? "\xc3" : "\xbc", 1);
+    tri_chunk_builder_close_value(&builder);
+    tri_items_encode(&builder, &body);
+    answer.arguments_info.request = message->request;
+    answer.arguments_info.status = is_readable ? TRI_OK : TRI_STORE;
+    answer.arguments_info.tasks = message->tasks;
+    say(self, (struct tri_bytes){ self->peer, self->peer_size }, &answer,
+        is_readable ? &body : NULL);
+    tri_chunk_builder_deinit(&builder);
+    tri_buffer_deinit(&body);
 }
 
 static void on_tasks(struct tiny_broker *self, const struct tri_msg_tasks *message)
@@ -483,7 +511,8 @@ static void welcome(struct tiny_broker *self, struct tri_bytes peer)
     for (size_t i = 0; i < self->batch_count; i++)
         self->batches[i].attached = false;
     message.welcome.version = 1;
-    message.welcome.features = self->options.knows_tasks ? TRI_FEATURE_TASKS : 0;
+    message.welcome.features = (self->options.knows_tasks ? TRI_FEATURE_TASKS : 0)
+                               | (self->options.knows_arguments ? TRI_FEATURE_ARGUMENTS : 0);
     message.welcome.cluster = (struct tri_bytes){ cluster, 16 };
     message.welcome.heartbeat_ms = self->options.heartbeat_ms;
     message.welcome.lease_ms = 10 * self->options.heartbeat_ms;
@@ -523,6 +552,9 @@ static void on_message(struct tiny_broker *self,
         break;
     case TRI_MESSAGE_SHOW:
         on_show(self, &message->show);
+        break;
+    case TRI_MESSAGE_ARGUMENTS:
+        on_arguments(self, &message->arguments);
         break;
     case TRI_MESSAGE_TASKS:
         if (self->options.knows_tasks)

@@ -23,6 +23,7 @@ struct tiny_options {
     bool mute;             /* never answers */
     bool old_rows;         /* a ROW lacks its last field, as that of an older broker might */
     bool knows_tasks;      /* TASKS; SHOW is answered in any case */
+    bool knows_arguments;  /* ARGUMENTS; the batch that is shown is one of items then */
     uint64_t hold_results; /* results are held back until so many items are there */
 };
 
