@@ -211,10 +211,24 @@ void batch_free(struct engine *engine, struct batch *self)
     free(self);
 }
 
+/* Who has not had everything yet would wait for ever. */
+static void tell_forgotten(struct engine *engine, const struct batch *self)
+{
+    tri_dlist_foreach(&self->attachments, node)
+    {
+        const struct post *post = tri_container_of(node, struct post, of_batch);
+
+        if (!post->end_sent)
+            out_error(engine, post->session, post->request, TRI_NOTFOUND,
+                      "batch %llu was forgotten", (unsigned long long)self->number);
+    }
+}
+
 void batch_forget(struct engine *engine, struct batch *self)
 {
     struct tri_bytes uuid = { self->uuid.bytes, sizeof(self->uuid.bytes) };
 
+    tell_forgotten(engine, self);
     out_trace(&engine->out, "batch.forgotten batch=%llu", (unsigned long long)self->number);
     question_forget(engine, self);
     out_delete_batch(&engine->out, self->number);

@@ -19,11 +19,6 @@
 static int fail(struct follow *self, const struct tri_error *error)
 {
     progress_clear(&self->progress);
-    /* Nobody asked for what is not there: a broker without a store has started again. */
-    if (error->status == TRI_NOTFOUND) {
-        cli_error("%s", error->text);
-        return CLI_INTERNAL;
-    }
     return cli_fail(error);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define BUSY_MS 200
 #define JAM_MS 200 /* without a row, until the window is taken for too small */
@@ -57,6 +58,7 @@ void tri_follow_on_accepted(struct tri_follow *self, const struct tri_msg_accept
     self->state = FOLLOW_FOLLOWED;
     self->not_before = 0;
     self->accepted = true;
+    self->cluster = self->session->cluster;
     self->number = message->number;
     self->absent = message->absent != 0;
     if (self->append.sealed)
@@ -117,6 +119,7 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     self->state = FOLLOW_FOLLOWED;
     self->not_before = 0;
     self->accepted = true;
+    self->cluster = self->session->cluster;
     self->attached = true;
     self->heard_at = now;
     self->number = message->number;
@@ -140,6 +143,22 @@ static bool is_whole(const struct tri_append *append)
     return append->seal_wanted && append->durable == append->chunked;
 }
 
+/* The broker does not have the batch any more: somebody has forgotten it, or it is another broker's
+ * memory. Before END, all results came. */
+static void on_gone(struct tri_follow *self)
+{
+    unsigned long long number = self->number;
+
+    if (self->ended)
+        self->state = FOLLOW_FOLLOWED;
+    else if (memcmp(&self->cluster, &self->session->cluster, sizeof(self->cluster)) == 0)
+        tri_follow_fail(self, TRI_NOTFOUND,
+                        "batch %llu was forgotten before all of its results were read", number);
+    else
+        tri_follow_fail(self, TRI_STORE, "the broker has come back without batch %llu: it is lost",
+                        number);
+}
+
 void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *message)
 {
     enum tri_status status;
@@ -160,6 +179,10 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
                  (const char *)message->text.data);
         return;
     }
+    if (self->accepted && message->status == TRI_NOTFOUND) {
+        on_gone(self);
+        return;
+    }
     if (self->state == FOLLOW_FOLLOWED && message->status != TRI_STALE)
         return;
     if (tri_error_is_temporary(message->status)
@@ -170,12 +193,8 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
         return;
     }
     status = message->status != TRI_OK ? (enum tri_status)message->status : TRI_INVALID;
-    if (self->accepted && status == TRI_NOTFOUND)
-        tri_follow_fail(self, status, "the broker has come back without batch %llu: it is lost",
-                        (unsigned long long)self->number);
-    else
-        tri_follow_fail(self, status, "%.*s", (int)message->text.size,
-                        (const char *)message->text.data);
+    tri_follow_fail(self, status, "%.*s", (int)message->text.size,
+                    (const char *)message->text.data);
 }
 
 void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message)

@@ -81,6 +81,8 @@ static void on_welcome(struct tri_session *self,
         self->item_bytes_max = message->item_bytes_max;
     self->message_bytes_max = message->message_bytes_max;
     self->features = message->features;
+    if (message->cluster.size == sizeof(self->cluster.bytes))
+        memcpy(self->cluster.bytes, message->cluster.data, sizeof(self->cluster.bytes));
 }
 
 static void on_error(struct tri_session *self, tri_time now, const struct tri_msg_error *message)

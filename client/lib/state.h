@@ -49,6 +49,7 @@ struct tri_session {
     uint64_t features; /* of WELCOME */
 
     uint64_t next_request;
+    struct tri_uuid cluster; /* of WELCOME */
     struct tri_dlist_head requests;
     struct tri_dlist_head follows;
     struct tri_dlist_head released; /* rows whose token is to be given back */
@@ -175,9 +176,10 @@ struct tri_follow {
     struct tri_dlist_node node;
     struct tri_session *session;
     enum tri_follow_state state;
-    bool asked;    /* SUBMIT or ATTACH is on its way */
-    bool accepted; /* was FOLLOWED before */
-    bool attached; /* came (back) to it: there may be more rows than the window takes */
+    bool asked;              /* SUBMIT or ATTACH is on its way */
+    bool accepted;           /* was FOLLOWED before */
+    struct tri_uuid cluster; /* in which it was accepted */
+    bool attached;           /* came (back) to it: there may be more rows than the window takes */
     bool absent;
     bool owner;
     bool unordered;

@@ -25,6 +25,24 @@ class Forgetful(Case):
         self.assertIn(b"the broker has come back without batch 1: it is lost", run.stderr.read())
 
 
+class Forgotten(Case):
+    def test_a_reader_of_a_batch_that_others_forget_is_told_so(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        self.assertRan(cluster.run("submit", "--range", "1-60", "--", "sh", "-c",
+                                   "head -c 1000000 /dev/zero | tr '\\0' x; echo"))
+        self.assertRan(cluster.run("wait", "1"))
+        reader = cluster.start("results", "1")  # takes no more than its window, and then a pipe
+        self.assertEqual(os.read(reader.stdout.fileno(), 1), b"x")
+        self.assertRan(cluster.run("forget", "1"))
+        out, err = reader.communicate(timeout=100)
+        self.assertEqual((reader.returncode, err),
+                         (2, b"trireme: batch 1 was forgotten before all of its results were read\n"))
+        lines = (b"x" + out).splitlines(keepends=True)
+        self.assertEqual(set(lines), {b"x" * 1000000 + b"\n"})
+        self.assertLess(len(lines), 60)
+
+
 class Away(Case):
     """A client that stands still for longer than the broker keeps a batch open for it."""
 

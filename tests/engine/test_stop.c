@@ -250,6 +250,27 @@ START_TEST(a_batch_is_forgotten_only_when_it_has_ended)
 }
 END_TEST
 
+START_TEST(who_still_reads_a_batch_hears_that_it_was_forgotten)
+{
+    client_and_worker(&s, 2);
+    client_joins(&s, "c2");
+    client_submits(&s, "c1", "b1", 2);
+    ignore(&s, "w1");
+    worker_returns(&s, "w1", "b1", 0, 1);
+    ignore(&s, "c1");
+    worker_returns(&s, "w1", "b1", 1, 1);
+    ignore(&s, "w1");
+    ignore(&s, "c1");
+    client_attaches(&s, "c2", "b1", false, 1); /* a window of one row */
+    expect(&s, "c2", "ATTACHED b1 2 done");
+    expect(&s, "c2", "ROW b1 #0 values 0+1");
+    ignore(&s, "c2");
+    client_forgets(&s, "c1", "b1");
+    expect_waiting(&s, "c2", "ERROR NOTFOUND");
+    expect_waiting(&s, "c1", "DONE 1");
+}
+END_TEST
+
 START_TEST(an_ended_batch_past_its_retention_is_forgotten)
 {
     struct engine_options options = scenario_options();
@@ -301,6 +322,7 @@ int main(void)
     STORY(a_batch_that_only_unwilling_workers_are_left_for_is_halted_after_its_grace);
     STORY(a_batch_that_one_worker_refuses_runs_on_another);
     STORY(a_batch_is_forgotten_only_when_it_has_ended);
+    STORY(who_still_reads_a_batch_hears_that_it_was_forgotten);
     STORY(an_ended_batch_past_its_retention_is_forgotten);
     STORY(a_halted_batch_can_be_retried_and_ends_done);
     return story_run("engine/stop", tcase);

@@ -190,7 +190,7 @@ void broker_sends_bytes(struct story *self, struct tri_bytes frame)
 void broker_welcomes(struct story *self)
 {
     struct tri_message message = { .type = TRI_MESSAGE_WELCOME };
-    static const uint8_t cluster[16] = { 1 };
+    const uint8_t cluster[16] = { 1, self->cluster };
 
     message.welcome.version = 1;
     message.welcome.cluster = (struct tri_bytes){ cluster, 16 };

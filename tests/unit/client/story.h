@@ -29,7 +29,8 @@ struct story {
     struct story_effect *effects;
     size_t effect_count;
     size_t effect_at;
-    size_t kept; /* frames the session holds */
+    size_t kept;     /* frames the session holds */
+    uint8_t cluster; /* of the broker */
     struct tri_error error;
 };
 

@@ -294,18 +294,32 @@ START_TEST(a_broker_with_more_or_fewer_arguments_than_acknowledged_is_a_conflict
 }
 END_TEST
 
-START_TEST(a_batch_that_the_broker_has_forgotten_fails_by_name)
+/* The client comes back to a broker that does not have its batch. */
+static void comes_back_to_nothing(uint8_t cluster, enum tri_status status, const char *text)
 {
     struct story s = story_up();
     struct tri_follow *batch = batch_open(&s, PLENTY);
 
+    s.cluster = cluster;
     connection_breaks(&s);
     broker_answers_error(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, TRI_NOTFOUND,
                          0);
-    ck_assert_int_eq(tri_follow_state(batch, &s.error), TRI_NOTFOUND);
+    ck_assert_int_eq(tri_follow_state(batch, &s.error), status);
+    ck_assert_ptr_nonnull(strstr(s.error.text, text));
     ck_assert_int_eq(tri_follow_add(batch, &(struct tri_value){ .type = TRI_NIL }, &s.error),
-                     TRI_NOTFOUND);
+                     status);
     story_end(&s);
+}
+
+START_TEST(a_batch_that_the_broker_does_not_have_any_more_was_forgotten)
+{
+    comes_back_to_nothing(0, TRI_NOTFOUND, "batch 7 was forgotten");
+}
+END_TEST
+
+START_TEST(a_batch_that_another_broker_does_not_have_is_lost)
+{
+    comes_back_to_nothing(1, TRI_STORE, "without batch 7: it is lost");
 }
 END_TEST
 
@@ -550,7 +564,8 @@ int main(void)
     tcase_add_test(tcase, appending_resumes_from_the_durable_count);
     tcase_add_test(tcase, a_broker_with_other_arguments_is_a_conflict);
     tcase_add_test(tcase, a_broker_with_more_or_fewer_arguments_than_acknowledged_is_a_conflict);
-    tcase_add_test(tcase, a_batch_that_the_broker_has_forgotten_fails_by_name);
+    tcase_add_test(tcase, a_batch_that_the_broker_does_not_have_any_more_was_forgotten);
+    tcase_add_test(tcase, a_batch_that_another_broker_does_not_have_is_lost);
     tcase_add_test(tcase, busy_to_an_append_is_resolved_by_asking_where_the_broker_stands);
     tcase_add_test(tcase, an_append_to_a_full_store_is_tried_again);
     tcase_add_test(tcase, a_conflict_that_stays_after_asking_is_final);
