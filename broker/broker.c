@@ -44,10 +44,11 @@ static enum tri_status step(struct broker *self, struct event *event, struct inb
     return status;
 }
 
-/* Commit, then send. Sending may find that peers are gone; that is for the next turn. */
+/* Commit what is due, then send. Sending may find that peers are gone; that is for the next turn.
+ */
 static enum tri_status settle(struct broker *self)
 {
-    enum tri_status status = performer_commit(&self->performer, &self->error);
+    enum tri_status status = performer_commit_due(&self->performer, self->now, &self->error);
 
     if (status == TRI_OK)
         performer_flush(&self->performer, self->now);

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So much is written without waiting for more. */
+#define COMMIT_BYTES (UINT64_C(256) << 10)
+
 void performer_init(struct performer *self,
                     void *router,
                     struct store *store,
@@ -19,6 +22,7 @@ void performer_init(struct performer *self,
         .store = store,
         .gauges = gauges,
         .room_told = UINT64_MAX,
+        .commit_at = TRI_NEVER,
         .has_stirred = true,
     };
     outbox_init(&self->outbox);
@@ -213,6 +217,7 @@ static void queue(struct performer *self, const struct effect *effect)
                                        .subject = effect->send.subject,
                                        .informs = effect->send.informs });
     self->frame_count = 0;
+    self->is_awaited = self->is_awaited || (self->is_dirty && effect->send.haste != HASTE_NONE);
 }
 
 /* Mostly it never leaves: another takes its place. So it is frame 0 alone until it does. */
@@ -240,9 +245,9 @@ static bool must_wait(const struct performer *self, const struct effect *effect)
 
 static enum tri_status perform_send(struct performer *self,
                                     const struct effect *effect,
-                                    bool waits,
                                     struct tri_error *error)
 {
+    bool waits = must_wait(self, effect);
     enum tri_status status;
 
     if (waits && effect->send.haste == HASTE_NONE) {
@@ -288,6 +293,7 @@ static enum tri_status perform_put(struct performer *self,
         status = tri_msg_copy(&payload, effect->put.payload);
         tri_assert(status == TRI_OK);
     }
+    self->put_bytes += zmq_msg_size(&payload);
     status = store->put(self->store, effect->put.key, effect->put.head, &payload, error);
     zmq_msg_close(&payload);
     return status;
@@ -306,7 +312,6 @@ enum tri_status performer_apply(struct performer *self,
                                 struct tri_error *error)
 {
     enum tri_status status = TRI_OK;
-    bool waits = false;
 
     for (size_t i = 0; i < effects.count && status == TRI_OK; i++) {
         const struct effect *effect = &effects.items[i];
@@ -322,8 +327,7 @@ enum tri_status performer_apply(struct performer *self,
             self->store->operations->fetch(self->store, effect->get);
             break;
         case EFFECT_SEND:
-            waits = waits || must_wait(self, effect);
-            status = perform_send(self, effect, waits, error);
+            status = perform_send(self, effect, error);
             break;
         case EFFECT_TRACE:
             trace_log(effect->trace);
@@ -344,7 +348,19 @@ enum tri_status performer_commit(struct performer *self, struct tri_error *error
         return error->status;
     self->ticket = ticket;
     self->is_dirty = false;
+    self->is_awaited = false;
+    self->put_bytes = 0;
+    self->commit_at = TRI_NEVER;
     outbox_ticket(&self->outbox, ticket);
+    return TRI_OK;
+}
+
+enum tri_status performer_commit_due(struct performer *self, tri_time now, struct tri_error *error)
+{
+    if (self->is_dirty && self->commit_at == TRI_NEVER)
+        self->commit_at = now + PERFORMER_IDLE_MS;
+    if (self->is_awaited || self->put_bytes >= COMMIT_BYTES || self->commit_at <= now)
+        return performer_commit(self, error);
     return TRI_OK;
 }
 
@@ -397,7 +413,9 @@ void performer_flush(struct performer *self, tri_time now)
 
 tri_time performer_deadline(const struct performer *self)
 {
-    return deferred_deadline(&self->deferred);
+    tri_time deferred = deferred_deadline(&self->deferred);
+
+    return deferred < self->commit_at ? deferred : self->commit_at;
 }
 
 /* A sixteenth is left out: what the engine puts in it counts by itself. */

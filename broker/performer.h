@@ -2,9 +2,10 @@
  *
  * PUT and DELETE go to the store at once and become durable with the next commit. A SEND that
  * waits is queued until the commit of the newest PUT before it; one that does not wait leaves at
- * once, unless an earlier SEND of the same step waits: then it waits behind it. So heartbeats and
- * leases overtake commits, and the messages of one step never overtake each other. An
- * acknowledgement stays behind once more (deferred.h).
+ * once: heartbeats and leases overtake commits. An acknowledgement stays behind once more
+ * (deferred.h). A commit begins when somebody waits for it; what nobody waits for, rows that go and
+ * acknowledgements, goes along, and only begins one when it has waited for PERFORMER_IDLE_MS or has
+ * grown large.
  *
  * What comes of it (a peer is gone, a payload is there) is given back as events.
  *
@@ -23,6 +24,8 @@
 #include "broker/outbox.h"
 #include "broker/store/store.h"
 
+#define PERFORMER_IDLE_MS 5
+
 struct performer {
     void *router;
     struct store *store;
@@ -38,6 +41,9 @@ struct performer {
     uint64_t room_told; /* of the store, to the engine */
     uint64_t ticket;    /* of the last commit */
     bool is_dirty;      /* rows were written since */
+    bool is_awaited;    /* and somebody waits for that */
+    uint64_t put_bytes; /* payloads among them */
+    tri_time commit_at; /* at the latest; TRI_NEVER: none is needed, or it is not known yet */
     uint64_t sent;
     bool has_stirred;   /* the router was used: its descriptor may have lost a signal */
     uint64_t overflows; /* peers that did not read what they asked for */
@@ -59,10 +65,13 @@ enum tri_status performer_apply(struct performer *self,
 /* Make everything written so far one transaction; nothing happens when nothing was. */
 enum tri_status performer_commit(struct performer *self, struct tri_error *error);
 
+/* The same, when it is time for it. */
+enum tri_status performer_commit_due(struct performer *self, tri_time now, struct tri_error *error);
+
 /* Send what has become durable, and what was deferred until `now`. */
 void performer_flush(struct performer *self, tri_time now);
 
-/* When there will be something deferred to flush. */
+/* When there will be something to commit, or something deferred to flush. */
 tri_time performer_deadline(const struct performer *self);
 
 /* Take the next event that performing has caused: PEER_LOST, LOADED, LOAD_FAILED or, when the room

@@ -33,6 +33,7 @@ void out_begin(struct out *self)
     tri_buffer_clear(&self->bytes);
     self->count = 0;
     self->writes = false;
+    self->step++;
     self->attachment_count = 0;
 }
 
@@ -154,6 +155,12 @@ void out_answer(struct out *self, const struct peer_id *peer, const struct tri_m
     add_send(self, peer, encode(self, message), false);
 }
 
+/* Nothing overtakes WELCOME, nor what it was sent after in the same step. */
+static bool must_queue(const struct engine *engine, const struct session *session)
+{
+    return !session->greeted || session->queued == engine->out.step;
+}
+
 bool out_send(struct engine *engine,
               struct session *session,
               const struct tri_message *message,
@@ -161,9 +168,10 @@ bool out_send(struct engine *engine,
 {
     if (!session->connected)
         return false;
-    /* Nothing overtakes WELCOME. */
-    add_send(&engine->out, &session->peer, encode(&engine->out, message),
-             waits || !session->greeted);
+    waits = waits || must_queue(engine, session);
+    add_send(&engine->out, &session->peer, encode(&engine->out, message), waits);
+    if (waits)
+        session->queued = engine->out.step;
     return true;
 }
 
@@ -196,10 +204,12 @@ void out_acknowledge(struct engine *engine,
                      const struct tri_message *message,
                      uint64_t subject)
 {
+    uint64_t queued = session->queued;
     struct effect *effect;
 
     if (!out_send(engine, session, message, !PLANTED(REPORT_EARLY)))
         return;
+    session->queued = queued; /* nothing has to stay behind it */
     effect = &engine->out.effects[engine->out.count - 1];
     effect->send.haste = HASTE_NONE;
     effect->send.subject = subject;
@@ -234,6 +244,7 @@ bool out_send_kept(struct engine *engine,
     if (!session->connected)
         return false;
     effect = add_send(&engine->out, &session->peer, copy(&engine->out, frame), !PLANTED(ROW_EARLY));
+    session->queued = engine->out.step;
     effect->send.haste = HASTE_OVERTAKES;
     attach(&engine->out, effect, &attachment, 1);
     return true;

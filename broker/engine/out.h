@@ -20,7 +20,8 @@ struct out {
     struct effect *effects;
     size_t count;
     size_t capacity;
-    bool writes; /* there is a PUT or DELETE among them */
+    bool writes;   /* there is a PUT or DELETE among them */
+    uint64_t step; /* number of this one */
     struct attachment *attachments;
     size_t attachment_count;
     size_t attachment_capacity;

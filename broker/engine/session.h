@@ -65,7 +65,8 @@ struct worker {
 struct session {
     struct peer_id peer;
     bool connected;
-    bool greeted; /* it has answered on this connection, so it has had WELCOME */
+    bool greeted;    /* it has answered on this connection, so it has had WELCOME */
+    uint64_t queued; /* the last step with a SEND to it that waits */
     enum tri_role role;
     struct tri_uuid instance;
     struct principal *principal;

@@ -329,6 +329,16 @@ START_TEST(nobody_waits_for_an_acknowledgement_unless_the_credit_is_short)
 }
 END_TEST
 
+START_TEST(a_lease_does_not_wait_for_the_disk_with_the_acknowledgement_of_its_step)
+{
+    client_and_worker(&s, 2);
+    client_opens(&s, "c1", "b1", WINDOW);
+    client_appends_at(&s, "c1", "b1", 0, 2, 10, 'x');
+    expect_waiting(&s, "c1", "APPENDED b1 2");
+    expect_prompt(&s, "w1", "LEASE b1 0+2 items=0/0+2");
+}
+END_TEST
+
 START_TEST(a_chunk_larger_than_a_batch_may_queue_is_full)
 {
     struct engine_options options = tight(1 << 20, 5000);
@@ -447,6 +457,7 @@ int main(void)
     STORY(a_chunk_with_a_dead_task_is_kept_for_a_retry_by_hand);
     STORY(an_append_over_the_credit_is_busy_until_work_is_done);
     STORY(nobody_waits_for_an_acknowledgement_unless_the_credit_is_short);
+    STORY(a_lease_does_not_wait_for_the_disk_with_the_acknowledgement_of_its_step);
     STORY(a_chunk_larger_than_a_batch_may_queue_is_full);
     STORY(an_item_over_its_limit_is_too_large);
     STORY(a_chunk_kept_for_dead_tasks_goes_when_memory_is_needed);

@@ -239,8 +239,7 @@ static struct tri_frame *open_cut(const struct sim *sim, const struct effect *ef
 static void perform_send(struct sim *sim,
                          const struct event *event,
                          const struct effects *effects,
-                         size_t at,
-                         bool waits)
+                         size_t at)
 {
     const struct effect *effect = &effects->items[at];
     struct tri_frame *frames[FRAMES_MAX];
@@ -258,7 +257,7 @@ static void perform_send(struct sim *sim,
     }
     if (effect->send.item_bytes_max != 0)
         frames[count++] = open_cut(sim, effect);
-    if (waits)
+    if (effect->send.waits)
         enqueue(sim, &effect->send.peer, frames, count);
     else
         transmit(sim, &effect->send.peer, frames, count, sim->now);
@@ -367,8 +366,6 @@ static void perform(struct sim *sim,
                     const struct effects *effects,
                     struct tri_frame *const *payloads)
 {
-    bool waits = false;
-
     for (size_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->items[i];
 
@@ -386,8 +383,7 @@ static void perform(struct sim *sim,
                         sim_between(sim, 1, sim->plan->load_us_max));
             break;
         case EFFECT_SEND:
-            waits = waits || effect->send.waits;
-            perform_send(sim, event, effects, i, waits);
+            perform_send(sim, event, effects, i);
             break;
         case EFFECT_TRACE:
             sim_tell(sim, "broker", "%s", effect->trace);

@@ -152,19 +152,18 @@ START_TEST(a_send_that_does_not_wait_overtakes_the_commits_of_earlier_steps)
 }
 END_TEST
 
-START_TEST(within_a_step_nothing_overtakes_a_waiting_send)
+START_TEST(a_send_that_does_not_wait_overtakes_one_of_its_step_that_does)
 {
-    struct effect effects[] = { put_of(0, "row"), send_of("before", false), send_of("first", true),
-                                send_of("second", false) };
+    struct effect effects[] = { put_of(0, "row"), send_of("accepted", true),
+                                send_of("lease", false) };
 
-    apply(effects, 4);
-    expect("before");
+    apply(effects, 3);
+    expect("lease");
     expect_nothing();
     settle();
     slow_store_durable(store, 1);
     performer_flush(&performer, 0);
-    expect("first");
-    expect("second");
+    expect("accepted");
 }
 END_TEST
 
@@ -199,6 +198,89 @@ START_TEST(without_writes_there_is_no_commit_and_a_waiting_send_leaves_at_once)
     settle();
     ck_assert_uint_eq(performer.ticket, 0);
     expect("status");
+}
+END_TEST
+
+static void settle_at(tri_time now, uint64_t ticket)
+{
+    ck_assert_int_eq(performer_commit_due(&performer, now, &error), TRI_OK);
+    ck_assert_uint_eq(performer.ticket, ticket);
+}
+
+START_TEST(a_commit_begins_at_once_when_somebody_waits_for_it)
+{
+    struct effect row = send_of("row", true);
+    struct effect effects[] = { put_of(0, "row"), send_of("accepted", true) };
+
+    row.send.haste = HASTE_OVERTAKES;
+    apply(effects, 2);
+    settle_at(100, 1);
+    apply(effects, 1);
+    apply(&row, 1);
+    settle_at(100, 2);
+    ck_assert_uint_eq(performer_deadline(&performer), TRI_NEVER);
+}
+END_TEST
+
+START_TEST(what_nobody_waits_for_begins_no_commit_for_some_milliseconds)
+{
+    struct effect effects[] = { put_of(0, "row"), acknowledgement_of("taken", 1),
+                                send_of("heartbeat", false) };
+
+    apply(effects, 3);
+    settle_at(100, 0);
+    ck_assert_uint_eq(performer_deadline(&performer), 100 + PERFORMER_IDLE_MS);
+    apply(effects, 2);
+    settle_at(100 + PERFORMER_IDLE_MS - 1, 0);
+    settle_at(100 + PERFORMER_IDLE_MS, 1);
+    ck_assert_uint_eq(performer_deadline(&performer), TRI_NEVER);
+    settle_at(200, 1);
+}
+END_TEST
+
+START_TEST(what_nobody_waits_for_goes_along_with_what_somebody_does)
+{
+    struct effect housekeeping[] = { put_of(0, "row"), acknowledgement_of("taken", 1) };
+    struct effect awaited[] = { put_of(1, "row"), send_of("accepted", true) };
+
+    apply(housekeeping, 2);
+    settle_at(100, 0);
+    apply(awaited, 2);
+    settle_at(101, 1);
+    slow_store_durable(store, 1);
+    performer_flush(&performer, 101);
+    expect("taken");
+    expect("accepted");
+}
+END_TEST
+
+START_TEST(a_send_without_writes_of_its_own_begins_the_commit_that_it_waits_for)
+{
+    struct effect housekeeping[] = { put_of(0, "row") };
+    struct effect status = send_of("status", true);
+
+    apply(housekeeping, 1);
+    settle_at(100, 0);
+    apply(&status, 1);
+    expect_nothing();
+    settle_at(101, 1);
+}
+END_TEST
+
+START_TEST(much_that_is_written_begins_a_commit)
+{
+    static char payload[70000];
+    struct effect effect;
+
+    memset(payload, 'x', sizeof(payload) - 1);
+    for (uint64_t i = 0; i < 3; i++) {
+        effect = put_of(i, payload);
+        apply(&effect, 1);
+        settle_at(100, 0);
+    }
+    effect = put_of(3, payload);
+    apply(&effect, 1);
+    settle_at(100, 1);
 }
 END_TEST
 
@@ -460,9 +542,14 @@ int main(void)
     tcase_add_checked_fixture(tcase, open_all, close_all);
     tcase_add_test(tcase, a_waiting_send_leaves_after_the_commit_of_the_put_before_it);
     tcase_add_test(tcase, a_send_that_does_not_wait_overtakes_the_commits_of_earlier_steps);
-    tcase_add_test(tcase, within_a_step_nothing_overtakes_a_waiting_send);
+    tcase_add_test(tcase, a_send_that_does_not_wait_overtakes_one_of_its_step_that_does);
     tcase_add_test(tcase, waiting_sends_keep_their_order_over_commits);
     tcase_add_test(tcase, without_writes_there_is_no_commit_and_a_waiting_send_leaves_at_once);
+    tcase_add_test(tcase, a_commit_begins_at_once_when_somebody_waits_for_it);
+    tcase_add_test(tcase, what_nobody_waits_for_begins_no_commit_for_some_milliseconds);
+    tcase_add_test(tcase, what_nobody_waits_for_goes_along_with_what_somebody_does);
+    tcase_add_test(tcase, a_send_without_writes_of_its_own_begins_the_commit_that_it_waits_for);
+    tcase_add_test(tcase, much_that_is_written_begins_a_commit);
     tcase_add_test(tcase, a_row_goes_with_the_message_even_if_it_is_deleted_in_the_same_step);
     tcase_add_test(tcase, a_peer_that_is_gone_becomes_an_event);
     tcase_add_test(tcase, a_peer_that_does_not_read_is_lost);
