@@ -5,6 +5,7 @@
 #include "common/proto/chunk.h"
 #include "common/reduce.h"
 #include "common/value.h"
+#include "tests/sim/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,10 +153,13 @@ static void check_partial(struct sim *sim,
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-/* Every worker that is there may refuse it: those that run one model only, and it asks for another.
- */
+/* Every worker that is there may refuse it: those that run one model only, and it asks for another;
+ * those whose launcher is killed again and again while they have tasks of it. */
 static bool may_be_refused(const struct sim *sim, const struct plan_batch *batch)
 {
+    for (uint64_t i = 0; i < sim->plan->worker_count; i++)
+        if (sim->workers[i]->is_unlucky)
+            return true;
     for (uint64_t i = 0; i < sim->plan->worker_count; i++)
         if (batch->model != TRI_MODEL_AUTO && sim->plan->workers[i].model != TRI_MODEL_AUTO
             && sim->plan->workers[i].model != batch->model)

@@ -1,6 +1,7 @@
 #include "tests/sim/confused.h"
 
 #include "common/assert.h"
+#include "tests/sim/checker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/host.h"
 #include "tests/sim/net.h"
@@ -14,6 +15,7 @@
 #define FRAMES_MAX 4 /* more is not remembered */
 #define PEERS_MAX (PLAN_WORKERS_MAX + PLAN_CLIENTS_MAX)
 #define LAGS_MAX 4
+#define WATCH_US (10 * SIM_MS)
 #define CUT_US (2 * SIM_MS) /* after what was late has come */
 
 struct saying {
@@ -35,7 +37,9 @@ struct confused {
     struct sim_timer next;
     struct sim_timer look; /* for a worker with long tasks */
     struct sim_timer cut;
+    struct sim_timer watch; /* while the victim is cut off */
     uint64_t victim;
+    tri_time watch_until;
     uint64_t lags;
     struct memory peers[PEERS_MAX];
 };
@@ -166,6 +170,18 @@ static void on_next(struct sim *sim, void *context)
 
 /* ---- the network at its worst --------------------------------------------------------------- */
 
+/* Nobody answers it any more: what it does is looked at all the time. */
+static void on_watch(struct sim *sim, void *context)
+{
+    struct confused *self = context;
+    const struct worker *worker = sim->workers[self->victim];
+
+    if (host_busy_until(&worker->hosts) > sim->now)
+        checker_host_works(sim, worker);
+    if (sim->now < self->watch_until)
+        sim_after(sim, &self->watch, WATCH_US);
+}
+
 static void on_cut(struct sim *sim, void *context)
 {
     struct confused *self = context;
@@ -177,6 +193,8 @@ static void on_cut(struct sim *sim, void *context)
     sim_tell(sim, "FAULT", "a peer cannot be reached");
     sim->counts.faults++;
     net_cut(sim, worker->socket, lease_us + between(self, lease_us / 4, lease_us));
+    self->watch_until = sim->now + lease_us;
+    sim_after(sim, &self->watch, WATCH_US);
 }
 
 static void on_look(struct sim *sim, void *context)
@@ -213,6 +231,7 @@ void confused_begin(struct sim *sim)
     self->next = (struct sim_timer){ .fire = on_next, .context = self };
     self->look = (struct sim_timer){ .fire = on_look, .context = self };
     self->cut = (struct sim_timer){ .fire = on_cut, .context = self };
+    self->watch = (struct sim_timer){ .fire = on_watch, .context = self };
     sim_after(sim, &self->next, between(self, 1, SIM_S));
     sim_after(sim, &self->look, between(self, 1, SIM_S));
     sim->confused = self;
@@ -227,6 +246,7 @@ void confused_end(struct sim *sim)
     sim_cancel(sim, &self->next);
     sim_cancel(sim, &self->look);
     sim_cancel(sim, &self->cut);
+    sim_cancel(sim, &self->watch);
     for (size_t i = 0; i < PEERS_MAX; i++)
         forget_all(&self->peers[i]);
     free(self);

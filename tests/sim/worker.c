@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Once may have been an accident; five times more, and a batch that came no further is given up
+ * (worker/session/deaths.c, batches.c). */
+#define LAUNCHERS_BORNE 5
+
 static const struct session_handler handlers[] = {
     { .name = "echo", .argument = TRI_ANY },
     { .name = "rare", .argument = TRI_ANY, .flags = HANDLER_WAITS },
@@ -139,6 +143,7 @@ static void start(struct sim *sim, void *context)
     struct session_options options;
 
     self->lives++;
+    self->launchers_lost = 0;
     snprintf((char *)self->instance.bytes, 16, "w%llu.%llu", (unsigned long long)self->number,
              (unsigned long long)self->lives);
     session_options_init(&options);
@@ -238,6 +243,8 @@ void worker_lose_launcher(struct sim *sim, struct worker *self)
     if (self->session == NULL)
         return;
     host_clear(sim, &self->hosts);
+    self->launchers_lost++;
+    self->is_unlucky = self->is_unlucky || self->launchers_lost > LAUNCHERS_BORNE;
     worker_step(sim, self, &(struct session_event){ .type = SESSION_LAUNCHER_GONE });
 }
 

@@ -23,6 +23,8 @@ struct worker {
     struct sim_timer connect;
     struct sim_timer start;
     struct tri_dlist_head hosts;
+    uint64_t launchers_lost; /* in this life */
+    bool is_unlucky;         /* in some life it lost more than it bears: it may give batches up */
     bool is_leaving;
     bool is_over; /* it has said EXIT: to be buried once the step is over */
 };
