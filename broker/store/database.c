@@ -71,6 +71,7 @@ static enum tri_status open_it(struct database *self, const char *vfs, struct tr
         status = database_fold(self, error);
     if (status == TRI_OK || status == TRI_NO_SPACE)
         status = database_look(self, error);
+    database_note_place(self);
     return status;
 }
 
@@ -135,7 +136,7 @@ void database_close(struct database **database)
 
     if (self == NULL)
         return;
-    if (!self->is_broken && database_fold(self, NULL) == TRI_OK)
+    if (!self->is_broken && database_fold(self, NULL) == TRI_OK && !self->is_moved)
         sqlite3_db_config(self->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(self->statements[i]);

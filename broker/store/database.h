@@ -50,7 +50,8 @@ enum tri_status database_scan(struct database *self,
                               void *context,
                               struct tri_error *error);
 
-/* All of it or nothing, on the disk when it returns. The list stays as it is. */
+/* All of it or nothing, on the disk when it returns. The list stays as it is. TRI_STORE, too, when
+ * the file or its log is not where it was any more. */
 enum tri_status database_write(struct database *self,
                                struct writes *writes,
                                struct tri_error *error);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TEXT(number) #number
 #define NUMBER(number) TEXT(number)
@@ -97,6 +98,47 @@ enum tri_status database_number(struct database *self,
     if (rc == SQLITE_OK)
         rc = sqlite3_finalize(statement);
     return rc == SQLITE_OK ? TRI_OK : database_fail(self, rc, error);
+}
+
+/* ---- is it where it was --------------------------------------------------------------------- */
+
+static struct database_place log_place(const struct database *self)
+{
+    const char *log = sqlite3_filename_wal(sqlite3_db_filename(self->sqlite, "main"));
+    struct stat info;
+
+    if (log == NULL || stat(log, &info) != 0)
+        return (struct database_place){ 0 };
+    return (struct database_place){ .device = info.st_dev, .inode = info.st_ino };
+}
+
+void database_note_place(struct database *self)
+{
+    self->log = log_place(self);
+}
+
+static bool log_has_moved(const struct database *self)
+{
+    struct database_place now;
+
+    if (self->log.inode == 0)
+        return false;
+    now = log_place(self);
+    return now.inode != self->log.inode || now.device != self->log.device;
+}
+
+enum tri_status database_check_place(struct database *self, struct tri_error *error)
+{
+    int has_moved = 0;
+
+    sqlite3_file_control(self->sqlite, NULL, SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (has_moved == 0 && !log_has_moved(self))
+        return TRI_OK;
+    self->is_moved = true;
+    return tri_fail(error, TRI_STORE,
+                    "store %s: %s was removed, renamed or replaced while the broker used it: put "
+                    "both back as they were, or restore them from a copy",
+                    self->file, has_moved != 0 ? "the file" : "its log");
 }
 
 /* ---- is it ours ----------------------------------------------------------------------------- */

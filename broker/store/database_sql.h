@@ -9,6 +9,7 @@
 #include "broker/store/database.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #define STATEMENT_MAP(X)                                                                           \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
@@ -40,6 +41,12 @@ enum statement {
 
 extern const char *const database_statements[STATEMENT_COUNT];
 
+/* Which file of the system it is. */
+struct database_place {
+    dev_t device;
+    ino_t inode;
+};
+
 struct database {
     char *file;
     uint64_t pages_bytes;
@@ -47,7 +54,9 @@ struct database {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     int64_t next_payload; /* id */
     struct database_stats stats;
+    struct database_place log; /* where it was made; 0: SQLite's files are none of this system */
     bool is_broken;
+    bool is_moved; /* what stands under its names is not its own */
 };
 
 /* Turn a result code into a status and a line. */
@@ -64,6 +73,13 @@ enum tri_status database_number(struct database *self,
                                 const char *sql,
                                 int64_t *number,
                                 struct tri_error *error);
+
+/* Note where the log is. */
+void database_note_place(struct database *self);
+
+/* The file and its log still have their names: nobody has removed, renamed or replaced them. What
+ * is written to others nobody will find. */
+enum tri_status database_check_place(struct database *self, struct tri_error *error);
 
 /* The file is open: lock it, see that it is a store, make or migrate its tables, set how it works.
  * Nothing is written before it is known to be one. */

@@ -185,7 +185,7 @@ enum tri_status database_write(struct database *self,
     enum tri_status status;
 
     if (rc == SQLITE_OK)
-        return TRI_OK;
+        return database_check_place(self, error);
     status = database_fail(self, rc, error);
     if (!sqlite3_get_autocommit(self->sqlite))
         rc = database_run(self, STATEMENT_ROLLBACK);

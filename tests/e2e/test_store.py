@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from trireme import BIN, Daemon, environment, run, wait_until
+from trireme import BIN, CLI, Daemon, environment, run, wait_until
 
 BROKER = os.path.join(BIN, "trireme-broker")
 OK, UNAVAILABLE = 0, 69
@@ -241,6 +241,55 @@ class Bad(Store):
         self.ends("is in use", "stop the other broker", store=self.file)
         self.assertEqual(self.listed(), 1)
         self.assertEqual(first.end(), OK, first.text())
+
+
+class Moved(Store):
+    """Somebody removes or renames files of a broker that runs. What it writes then nobody would find."""
+
+    def disturb(self, change):
+        """A broker with a batch; `change` happens; it ends before it acknowledges another one."""
+        broker = self.start("--store", self.file)
+        self.submit_with_worker()
+        change()
+        client = subprocess.Popen([CLI, "submit", "--broker", self.endpoint, "--range", "1-9", "--fn",
+                                   "square"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  env=environment())
+        status = broker.process.wait(60)
+        client.kill()  # it would wait for a broker
+        self.assertEqual(client.communicate()[0], b"")
+        self.assertEqual(status, 70, broker.text())
+        self.assertIn("store.failed", broker.text())
+        self.assertIn("was removed, renamed or replaced while the broker used it", broker.text())
+
+    def test_of_a_file_that_was_renamed_nothing_is_lost(self):
+        self.disturb(lambda: os.rename(self.file, self.path("away")))
+        self.ends("is empty or gone, but its log", store=self.file)
+        os.rename(self.path("away"), self.file)
+        self.start("--store", self.file)
+        self.assertEqual(self.listed(), 1)
+
+    def test_of_a_log_that_was_removed_nothing_is_lost(self):
+        self.disturb(lambda: os.remove(self.file + "-wal"))
+        self.start("--store", self.file)
+        self.assertEqual(self.listed(), 1)
+
+    def test_nothing_is_acknowledged_into_a_file_that_was_removed(self):
+        self.disturb(lambda: os.remove(self.file))
+
+    def test_files_that_took_its_place_stay_as_they_are(self):
+        def replace():
+            for suffix in "", "-wal":
+                os.rename(self.file + suffix, self.path("away" + suffix))
+                with open(self.file + suffix, "w") as file:
+                    file.write("precious " * 100)
+
+        self.disturb(replace)
+        for suffix in "", "-wal":
+            with open(self.file + suffix) as file:
+                self.assertEqual(file.read(), "precious " * 100)
+            os.rename(self.path("away" + suffix), self.file + suffix)
+        self.start("--store", self.file)
+        self.assertEqual(self.listed(), 1)
 
 
 class Damaged(Store):
