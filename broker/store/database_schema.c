@@ -55,10 +55,11 @@ enum tri_status database_fail(struct database *self, int rc, struct tri_error *e
                         self->file);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* our own SQL does not fit its schema */
         return tri_fail(error, TRI_STORE,
                         "store %s is damaged (%s): restore it with its log from a copy, or move "
                         "both away to begin anew",
-                        self->file, self->sqlite != NULL ? sqlite3_errmsg(self->sqlite) : "");
+                        self->file, sqlite3_errstr(rc));
     case SQLITE_READONLY:
         return tri_fail(error, TRI_STORE,
                         "store %s is read-only: make it and its directory writable", self->file);
@@ -68,7 +69,10 @@ enum tri_status database_fail(struct database *self, int rc, struct tri_error *e
                             ? strerror(sqlite3_system_errno(self->sqlite))
                             : sqlite3_errstr(rc));
     case SQLITE_NOMEM:
-        return tri_fail(error, TRI_STORE, "store %s: out of memory", self->file);
+        return tri_fail(error, TRI_STORE,
+                        "store %s: there is no memory for what it says that it holds: it is "
+                        "damaged, or memory is short",
+                        self->file);
     default:
         return tri_fail(error, TRI_STORE, "store %s: %s (code %d)", self->file, sqlite3_errstr(rc),
                         rc);
@@ -170,10 +174,11 @@ static enum tri_status check_owner(struct database *self, int64_t *version, stru
     return TRI_OK;
 }
 
+/* The file itself can be written (database_check.c): its header says that nobody may. */
 static enum tri_status check_writable(struct database *self, struct tri_error *error)
 {
     return sqlite3_db_readonly(self->sqlite, "main") == 1
-               ? database_fail(self, SQLITE_READONLY, error)
+               ? database_fail(self, SQLITE_NOTADB, error)
                : TRI_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,13 +188,13 @@ static void give_to_nobody(const char *path)
 }
 
 /* A store with rows in it, folded and closed; its reserve is gone. */
-static void make_store(void)
+static void make_store_of(uint64_t rows)
 {
     struct tri_error error = { 0 };
     struct store *store;
 
     ck_assert_msg(open_store(&store, &error) == TRI_OK, "%s", error.text);
-    for (uint64_t i = 0; i < 300; i++) {
+    for (uint64_t i = 0; i < rows; i++) {
         zmq_msg_t payload;
 
         zmq_msg_init_size(&payload, 1000);
@@ -207,6 +208,11 @@ static void make_store(void)
     store->operations->close(&store);
     unlink(beside("-reserve"));
     give_to_nobody(file);
+}
+
+static void make_store(void)
+{
+    make_store_of(300);
 }
 
 /* Run SQL as another program would, and leave as a killed one does: log or journal stay. */
@@ -251,6 +257,106 @@ static void end(void)
     free_copies(&all);
     ck_assert_int_eq(rmdir(directory), 0);
 }
+
+/* ---- any byte ------------------------------------------------------------------------------- */
+
+#define ROWS 5
+#define STRIDE 29
+
+static enum tri_status see_row(void *context,
+                               struct store_key key,
+                               struct tri_bytes head,
+                               uint64_t payload_bytes,
+                               struct tri_error *error)
+{
+    (void)context, (void)key, (void)head, (void)payload_bytes, (void)error;
+    return TRI_OK;
+}
+
+/* Ask for all payloads, and wait for the answers or the end of the store. */
+static enum tri_status read_all(struct store *store, struct tri_error *error)
+{
+    enum tri_status status = store->operations->scan(store, see_row, NULL, error);
+    enum tri_status loaded;
+    struct store_key key;
+
+    for (uint64_t i = 0; i < ROWS; i++)
+        store->operations->fetch(store, (struct store_key){ STORE_ROW, 1, i });
+    for (unsigned left = ROWS; left > 0 && status == TRI_OK;) {
+        struct pollfd fd = { .fd = store->operations->fd(store), .events = POLLIN };
+
+        if (store->operations->fetched(store, &key, &loaded)) {
+            left--;
+            continue;
+        }
+        ck_assert_int_eq(poll(&fd, 1, 20000), 1);
+        status = store->operations->turn(store, error);
+    }
+    return status;
+}
+
+static bool says_what_is_wrong(const char *text)
+{
+    static const char *const words[] = { "damaged", "database of another program", "has format" };
+
+    for (size_t i = 0; i < TRI_COUNT_OF(words); i++)
+        if (strstr(text, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+static void expect_clear_line(const struct tri_error *error, long at, uint8_t byte)
+{
+    bool is_plain = true;
+
+    for (const char *c = error->text; *c != '\0'; c++)
+        is_plain = is_plain && *c >= ' ' && *c <= '~';
+    ck_assert_msg(is_plain && strstr(error->text, file) != NULL && says_what_is_wrong(error->text),
+                  "byte %ld is %u: %s", at, byte, error->text);
+}
+
+/* What is refused is left as it is; what is found later ends the store with the same words. */
+static void try_byte(const struct copy *good, long at, uint8_t byte)
+{
+    struct tri_error error = { 0 };
+    struct store *store;
+    struct copy now = { 0 };
+    enum tri_status status;
+
+    good->bytes[at] ^= byte;
+    write_file(file, good->bytes, good->size);
+    status = open_store(&store, &error);
+    if (status != TRI_OK) {
+        copy_bytes(&now, file);
+        ck_assert_uint_eq(now.size, good->size);
+        ck_assert_mem_eq(now.bytes, good->bytes, good->size);
+        free(now.bytes);
+        ck_assert_int_ne(access(beside("-wal"), F_OK), 0);
+    } else {
+        status = read_all(store, &error);
+        store->operations->close(&store);
+    }
+    if (status != TRI_OK)
+        expect_clear_line(&error, at, good->bytes[at]);
+    unlink(beside("-wal"));
+    good->bytes[at] ^= byte;
+}
+
+START_TEST(a_byte_that_is_damaged_is_harmless_or_said_to_be_damage)
+{
+    struct copy good = { 0 };
+
+    make_store_of(ROWS);
+    copy_bytes(&good, file);
+    for (long at = 0; at < (long)good.size; at += at < 108 || at % PAGE < 16 ? 1 : STRIDE) {
+        if (at >= 108 && at % PAGE >= 16 && good.bytes[at] == 0)
+            continue;
+        try_byte(&good, at, 0xff);
+        try_byte(&good, at, 3);
+    }
+    free(good.bytes);
+}
+END_TEST
 
 /* ---- no store ------------------------------------------------------------------------------- */
 
@@ -517,6 +623,7 @@ int main(void)
     TCase *tcase = tcase_create("store_files");
 
     tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, a_byte_that_is_damaged_is_harmless_or_said_to_be_damage);
     tcase_add_test(tcase, a_file_that_is_no_database_is_refused);
     tcase_add_test(tcase, a_database_of_another_program_is_refused_with_its_log);
     tcase_add_test(tcase, a_database_of_another_program_is_refused_with_its_journal);
