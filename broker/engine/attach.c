@@ -40,10 +40,23 @@ struct post *post_owner(const struct batch *batch)
     return post != NULL && post->is_owner ? post : NULL;
 }
 
+/* Nobody waits for an acknowledgement of what was retried meanwhile. */
+static void give_up_retried(struct engine *engine, const struct post *self)
+{
+    for (size_t i = 0; self->is_owner && i < self->flight_count; i++) {
+        const struct flight *flight = &self->flights[self->flight_first + i];
+        const struct row *row = row_find(self->batch, flight->row);
+
+        if (row != NULL && row->retried)
+            row_delete(engine, self->batch, flight->row);
+    }
+}
+
 void post_destroy(struct engine *engine, struct post *self)
 {
     struct batch *batch = self->batch;
 
+    give_up_retried(engine, self);
     tri_dlist_remove(&self->session->attachments, &self->of_session);
     tri_dlist_remove(&batch->attachments, &self->of_batch);
     tri_rangeset_deinit(&self->have);
@@ -135,6 +148,14 @@ static size_t flight_at(const struct post *self, uint64_t row)
     return low;
 }
 
+bool post_awaits(const struct post *self, uint64_t row)
+{
+    size_t at = flight_at(self, row);
+
+    return at < self->flight_first + self->flight_count && self->flights[at].row == row
+           && !self->flights[at].landed;
+}
+
 static void land(struct engine *engine, struct post *self, struct tri_range rows)
 {
     size_t end = self->flight_first + self->flight_count;
@@ -170,6 +191,7 @@ static void settle_in_flight(struct post *self, struct tri_range rows)
 
 void post_rewind(struct engine *engine, struct post *self)
 {
+    give_up_retried(engine, self);
     if (self->flight_count != 0)
         self->next = self->flights[self->flight_first].row;
     for (size_t i = 0; i < self->flight_count; i++) {
@@ -255,7 +277,7 @@ void post_pump(struct engine *engine, struct post *self)
     for (; self->next < batch->row_next; self->next++) {
         const struct row *row = row_find(batch, self->next);
 
-        if (row == NULL || tri_rangeset_contains(&self->have, self->next))
+        if (row == NULL || row->retried || tri_rangeset_contains(&self->have, self->next))
             continue;
         if (!may_send(self, row)) {
             tell_full(engine, self);

@@ -193,6 +193,19 @@ static void check_post(const struct post *post)
     tri_assert(post_find(post->session, post->batch) == post);
 }
 
+/* Failures that still hold; those that do not are not in memory any longer than they have to be. */
+static void check_failures(const struct batch *batch, const struct row *row)
+{
+    struct tri_rangeset tasks = { 0 };
+
+    row_tasks(row, &tasks);
+    tri_rangeset_subtract(&tasks, &batch->dead);
+    tri_assert(row->retried || tri_rangeset_is_empty(&tasks));
+    tri_assert(!row->retried
+               || (post_owner(batch) != NULL && post_awaits(post_owner(batch), row->id)));
+    tri_rangeset_deinit(&tasks);
+}
+
 static void check_rows(const struct batch *batch)
 {
     uint64_t bytes = 0;
@@ -205,6 +218,8 @@ static void check_rows(const struct batch *batch)
         if (row == NULL)
             continue;
         tri_assert(row->id == id);
+        if (row->what == ROW_DEAD)
+            check_failures(batch, row);
         bytes += row->bytes;
         reserves += row->on_reserve;
     }

@@ -101,10 +101,11 @@ static void fail_lease(struct engine *engine, struct lease *lease)
 /* ---- rows ----------------------------------------------------------------------------------- */
 
 /* `skip`: it cannot be read. That is no loss to who did not wait for it any more: its owner may
- * have acknowledged it meanwhile. */
+ * have acknowledged it meanwhile, or somebody retried it. */
 static void pump_waiting(struct engine *engine, struct batch *batch, uint64_t row, bool skip)
 {
-    bool is_lost = skip && row_find(batch, row) != NULL;
+    const struct row *kept = row_find(batch, row);
+    bool is_lost = skip && kept != NULL && !kept->retried;
 
     tri_dlist_foreach(&batch->attachments, node)
     {

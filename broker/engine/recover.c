@@ -26,16 +26,11 @@ struct recovery {
     struct recovery_counts counts;
 };
 
-/* Acknowledged rows of dead tasks: settled if the task has not been retried since. */
-struct deaths {
-    struct tri_dlist_node node;
-    uint64_t generation;
-    struct tri_rangeset tasks;
-};
-
+/* Maps from generations to the tasks that died in them, as rangesets. */
 struct recovering {
-    uint64_t rows; /* from here on no row can be missing */
-    struct tri_dlist_head deaths;
+    uint64_t rows;               /* from here on no row can be missing */
+    struct tri_map acknowledged; /* settled if the task has not been retried since */
+    struct tri_map dead;         /* as the TASKs say, of a batch that was retried */
 };
 
 void recovery_free(struct engine *engine)
@@ -44,19 +39,37 @@ void recovery_free(struct engine *engine)
     engine->recovery = NULL;
 }
 
+static struct tri_rangeset *deaths_at(struct tri_map *map, uint64_t generation)
+{
+    struct tri_rangeset *tasks = tri_map_find(map, generation);
+
+    if (tasks == NULL) {
+        tasks = tri_alloc(1, sizeof(*tasks));
+        tri_map_put(map, generation, tasks);
+    }
+    return tasks;
+}
+
+static void deaths_free(struct tri_map *map)
+{
+    uint64_t generation;
+    void *tasks;
+
+    for (size_t at = 0; tri_map_next(map, &at, &generation, &tasks);) {
+        tri_rangeset_deinit(tasks);
+        free(tasks);
+    }
+    tri_map_deinit(map);
+}
+
 void recovering_free(struct batch *batch)
 {
     struct recovering *self = batch->recovering;
 
     if (self == NULL)
         return;
-    while (!tri_dlist_is_empty(&self->deaths)) {
-        struct deaths *deaths =
-            tri_container_of(tri_dlist_pop_front(&self->deaths), struct deaths, node);
-
-        tri_rangeset_deinit(&deaths->tasks);
-        free(deaths);
-    }
+    deaths_free(&self->acknowledged);
+    deaths_free(&self->dead);
     free(self);
     batch->recovering = NULL;
 }
@@ -162,7 +175,8 @@ static enum tri_status recover_batch(struct engine *engine,
         return tri_fail(error, TRI_STORE, "too many combinations of handler and labels");
     batch->recovering = tri_alloc(1, sizeof(*batch->recovering));
     batch->recovering->rows = stored.rows;
-    tri_dlist_init(&batch->recovering->deaths);
+    tri_map_init(&batch->recovering->acknowledged);
+    tri_map_init(&batch->recovering->dead);
     if (spec.plugin.size == 0 && engine->handlers.count < HANDLERS_KNOWN_MAX)
         tri_bytemap_at(&engine->handlers, spec.handler, NULL)->number = 1;
     if (batch->source == TRI_SOURCE_ITEMS
@@ -259,18 +273,12 @@ static uint64_t most(uint64_t a, uint64_t b)
 
 static void add_deaths(struct batch *batch, uint64_t generation, struct tri_ranges ranges)
 {
-    struct tri_dlist_node *last = tri_dlist_last(&batch->recovering->deaths);
-    struct deaths *deaths = last != NULL ? tri_container_of(last, struct deaths, node) : NULL;
+    struct tri_rangeset *tasks = deaths_at(&batch->recovering->acknowledged, generation);
 
-    if (deaths == NULL || deaths->generation != generation) {
-        deaths = tri_alloc(1, sizeof(*deaths));
-        deaths->generation = generation;
-        tri_dlist_push_back(&batch->recovering->deaths, &deaths->node);
-    }
     for (size_t i = 0; i < ranges.count; i++) {
         struct tri_range range = tri_ranges_at(ranges, i);
 
-        tri_rangeset_add(&deaths->tasks, range.first, range.count);
+        tri_rangeset_add(tasks, range.first, range.count);
     }
 }
 
@@ -379,15 +387,16 @@ static enum tri_status recover_result(struct engine *engine,
 
 /* ---- TASK ----------------------------------------------------------------------------------- */
 
-static void settle_death(struct batch *batch, uint64_t index, uint64_t generation)
+static void add_dead(struct batch *batch, uint64_t index, uint64_t generation)
 {
-    tri_dlist_foreach(&batch->recovering->deaths, node)
-    {
-        const struct deaths *deaths = tri_container_of(node, struct deaths, node);
+    struct recovering *recovering = batch->recovering;
+    const struct tri_rangeset *acknowledged = tri_map_find(&recovering->acknowledged, generation);
 
-        if (deaths->generation == generation && tri_rangeset_contains(&deaths->tasks, index))
-            tri_rangeset_add(&batch->settled, index, 1);
-    }
+    tri_rangeset_add(&batch->dead, index, 1);
+    if (acknowledged != NULL && tri_rangeset_contains(acknowledged, index))
+        tri_rangeset_add(&batch->settled, index, 1);
+    if (batch->generation != 1)
+        tri_rangeset_add(deaths_at(&recovering->dead, generation), index, 1);
 }
 
 static uint64_t time_left(const struct engine *engine, const struct stored_task *stored)
@@ -437,8 +446,7 @@ static enum tri_status recover_task(struct engine *engine,
     if (status != TRI_OK)
         return status;
     if (stored.dead != 0) {
-        tri_rangeset_add(&batch->dead, key.key, 1);
-        settle_death(batch, key.key, stored.generation);
+        add_dead(batch, key.key, stored.generation);
     } else if (!tri_rangeset_contains(&batch->cancelled, key.key)) {
         restore_undone(engine, batch, key.key, &stored);
     }
@@ -534,6 +542,26 @@ static bool skip_acknowledged(struct batch *batch)
     return true;
 }
 
+/* A row of failures shows those that still hold: the task is dead, and died in that generation. */
+static void cut_retried(struct engine *engine, struct batch *batch)
+{
+    for (uint64_t id = batch->row_base; batch->generation != 1 && id < batch->row_next; id++) {
+        struct row *row = row_find(batch, id);
+        struct tri_rangeset retried = { 0 };
+        const struct tri_rangeset *dead;
+
+        if (row == NULL || row->what != ROW_DEAD)
+            continue;
+        row_tasks(row, &retried);
+        dead = tri_map_find(&batch->recovering->dead, row->generation);
+        if (dead != NULL)
+            tri_rangeset_subtract(&retried, dead);
+        if (!row_cut(engine, row, &retried))
+            row_drop(engine, batch, row);
+        tri_rangeset_deinit(&retried);
+    }
+}
+
 static const char *finish(struct engine *engine, struct batch *batch)
 {
     bool ended = batch_has_ended(batch);
@@ -542,6 +570,7 @@ static const char *finish(struct engine *engine, struct batch *batch)
     if (!skip_acknowledged(batch))
         return "too many of its rows are missing";
     settle_folded(batch);
+    cut_retried(engine, batch);
     if (!add_fresh(batch))
         return "its tasks have ended in more than one way";
     open = batch->pending + batch->delayed;

@@ -1,6 +1,8 @@
 /* retry.c - dead tasks run again because somebody asked: a new generation. */
 #include "broker/engine/state.h"
 
+#include "common/planted.h"
+
 static void dead_in(const struct batch *batch, struct tri_range range, struct tri_rangeset *out)
 {
     uint64_t end = range.first + range.count;
@@ -54,6 +56,8 @@ static void run_again(struct engine *engine, struct batch *batch, const struct t
     if (batch->stock != NULL)
         stock_revive(engine, batch, tasks);
     entry_forget(engine, batch, tasks);
+    if (!PLANTED(RETRIED_SHOWN))
+        row_retry(engine, batch, tasks);
     batch->suspects_changed = batch->suspects.size != 0; /* not what these were before */
     batch_add_pending(engine, batch, &fresh, tasks);
     batch_put(engine, batch);

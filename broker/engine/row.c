@@ -64,8 +64,10 @@ static void keep_frame(struct row *row,
                        struct tri_buffer *scratch,
                        const struct tri_message *message)
 {
+    tri_buffer_clear(scratch);
     tri_message_encode(message, scratch);
     tri_assert(!scratch->failed);
+    free(row->frame); /* what is encoded may borrow from it */
     row->frame_size = scratch->size;
     row->frame = tri_alloc(1, scratch->size);
     memcpy(row->frame, scratch->data, scratch->size);
@@ -94,6 +96,7 @@ static struct row *row_new(struct engine *engine,
     struct row *row = tri_alloc(1, sizeof(*row));
 
     row->id = batch->row_next;
+    row->generation = batch->generation;
     row->what = origin->what;
     message.row.number = batch->number;
     message.row.generation = batch->generation;
@@ -102,7 +105,6 @@ static struct row *row_new(struct engine *engine,
     message.row.worker = origin->worker;
     message.row.model = origin->model;
     message.row.ranges = (struct tri_ranges){ pairs.data, count };
-    tri_buffer_clear(&engine->scratch);
     keep_frame(row, &engine->scratch, &message);
     tri_rangeset_last(ranges, &row->last);
     tri_buffer_deinit(&pairs);
@@ -152,8 +154,8 @@ void row_add(struct engine *engine,
     post_pump_all(engine, batch);
 }
 
-/* Rows before `id` that are not there have been acknowledged. However many they are, they take
- * only addresses: pages of zeros that nobody writes. */
+/* Rows before `id` that are not there have been acknowledged, or retried. However many they are,
+ * they take only addresses: pages of zeros that nobody writes. */
 static void skip_to(struct batch *batch, uint64_t id)
 {
     size_t used = (size_t)(batch->row_next - batch->row_base);
@@ -190,6 +192,7 @@ void row_restore(struct engine *engine,
     struct tri_range last = tri_ranges_at(message->ranges, message->ranges.count - 1);
 
     row->id = message->row;
+    row->generation = message->generation;
     row->what = what;
     row->bytes = payload_bytes;
     row->on_reserve = on_reserve;
@@ -239,16 +242,34 @@ static void settle_range(struct batch *batch, struct tri_range range)
     }
 }
 
+static void decode(const struct row *row, struct tri_message *message)
+{
+    enum tri_status status =
+        tri_message_decode((struct tri_bytes){ row->frame, row->frame_size }, message, NULL);
+
+    tri_assert(status == TRI_OK);
+}
+
+void row_tasks(const struct row *row, struct tri_rangeset *out)
+{
+    struct tri_message message;
+
+    decode(row, &message);
+    for (size_t i = 0; i < message.row.ranges.count; i++) {
+        struct tri_range range = tri_ranges_at(message.row.ranges, i);
+
+        tri_rangeset_add(out, range.first, range.count);
+    }
+}
+
 void row_settle(struct batch *batch, uint64_t id)
 {
     const struct row *row = row_find(batch, id);
     struct tri_message message;
-    enum tri_status status;
 
-    if (row == NULL)
+    if (row == NULL || row->retried)
         return;
-    status = tri_message_decode((struct tri_bytes){ row->frame, row->frame_size }, &message, NULL);
-    tri_assert(status == TRI_OK);
+    decode(row, &message);
     for (size_t i = 0; i < message.row.ranges.count; i++)
         settle_range(batch, tri_ranges_at(message.row.ranges, i));
 }
@@ -281,22 +302,64 @@ static void row_free(struct engine *engine, struct batch *batch, struct row *row
     free(row);
 }
 
+void row_drop(struct engine *engine, struct batch *batch, struct row *row)
+{
+    batch->rows[row->id - batch->row_base] = NULL;
+    row_free(engine, batch, row);
+    trim(batch);
+    memory_freed(engine);
+}
+
 void row_delete(struct engine *engine, struct batch *batch, uint64_t id)
 {
     struct row *row = row_find(batch, id);
 
     if (row == NULL)
         return;
-    if (batch->folds) {
+    if (batch->folds && !row->retried) {
         out_delete(&engine->out, row_key(batch, id));
-    } else {
+    } else if (!row->retried) {
         out_put(&engine->out, row_key(batch, id), head_of(engine, batch, row, ROW_ACKNOWLEDGED));
         tri_rangeset_add(&batch->unfolded, id, 1);
     }
-    row_free(engine, batch, row);
-    batch->rows[id - batch->row_base] = NULL;
-    trim(batch);
-    memory_freed(engine);
+    row_drop(engine, batch, row);
+}
+
+bool row_cut(struct engine *engine, struct row *row, const struct tri_rangeset *tasks)
+{
+    struct tri_rangeset left = { 0 };
+    struct tri_buffer pairs = { 0 };
+    struct tri_message message;
+    bool is_left;
+
+    row_tasks(row, &left);
+    if (tri_rangeset_subtract(&left, tasks) != 0) {
+        decode(row, &message);
+        message.row.ranges.count = row_ranges(&left, 0, ROW_RANGES_MAX, &pairs);
+        message.row.ranges.data = pairs.data;
+        if (message.row.ranges.count != 0)
+            keep_frame(row, &engine->scratch, &message);
+    }
+    is_left = !tri_rangeset_is_empty(&left);
+    tri_buffer_deinit(&pairs);
+    tri_rangeset_deinit(&left);
+    return is_left;
+}
+
+void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks)
+{
+    const struct post *owner = post_owner(batch);
+
+    for (uint64_t id = batch->row_base; id < batch->row_next; id++) {
+        struct row *row = row_find(batch, id);
+
+        if (row == NULL || row->what != ROW_DEAD || row->retried || row_cut(engine, row, tasks))
+            continue;
+        out_delete(&engine->out, row_key(batch, id));
+        row->retried = true;
+        if (owner == NULL || !post_awaits(owner, id))
+            row_drop(engine, batch, row);
+    }
 }
 
 void row_free_all(struct engine *engine, struct batch *batch)

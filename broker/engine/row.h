@@ -2,7 +2,8 @@
  *
  * A row is one frame of results and the ROW message that announces it. Rows have dense numbers per
  * batch and are sent in that order to every attachment. The owner's acknowledgement deletes a row;
- * other attachments only read.
+ * other attachments only read. A retry by hand takes the failures that it is about out of their
+ * rows: a row of failures names only tasks that are dead of just these.
  *
  * Memory: a row belongs to its batch; frame 0 is kept encoded, the payload is in the store.
  */
@@ -23,11 +24,13 @@ enum row_what { ROW_VALUES, ROW_PARTIAL, ROW_DEAD, ROW_CANCELLED };
 
 struct row {
     uint64_t id;
+    uint64_t generation;
     uint64_t bytes; /* of the payload */
     enum row_what what;
     uint8_t *frame; /* the ROW message, encoded */
     size_t frame_size;
-    uint64_t last;                 /* the largest index in it */
+    uint64_t last;                 /* the largest index in it, as it was made */
+    bool retried;                  /* all of it was; nobody is sent it, but its owner has been */
     bool on_reserve;               /* it holds the reserve of the oldest undone task */
     struct tri_dlist_node reserve; /* batch->reserve_rows */
 };
@@ -118,6 +121,21 @@ uint64_t row_kind(enum row_what what);
 void row_settle(struct batch *batch, uint64_t id);
 void row_fold(struct engine *engine, struct batch *batch);
 void row_delete(struct engine *engine, struct batch *batch, uint64_t id);
+
+/* These tasks, which were dead, run again: rows do not show how they died. A row that is left
+ * without tasks goes; if it is on its way to the owner, it takes room until that has acknowledged
+ * it. */
+void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
+
+/* Add the tasks that the row names. */
+void row_tasks(const struct row *row, struct tri_rangeset *out);
+
+/* Leave the row only those of its tasks that are not in `tasks`. False: that is none. The store
+ * keeps it as it was made: its TASKs say which deaths still hold. */
+bool row_cut(struct engine *engine, struct row *row, const struct tri_rangeset *tasks);
+
+/* Forget a row that is not in the store, or is not to be looked for there any more. */
+void row_drop(struct engine *engine, struct batch *batch, struct row *row);
 void row_free_all(struct engine *engine, struct batch *batch);
 
 /* ---- attach.c ---- */
@@ -133,6 +151,9 @@ struct post *post_new(struct engine *engine,
                       uint64_t request,
                       uint64_t window_bytes);
 void post_destroy(struct engine *engine, struct post *self);
+
+/* It has been sent the row, and has not acknowledged it. */
+bool post_awaits(const struct post *self, uint64_t row);
 
 /* Send again what was sent and not acknowledged: the connection is a new one. */
 void post_rewind(struct engine *engine, struct post *self);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -124,6 +125,36 @@ class Show(Case):
             self.assertIn(b"batch 1: 0 tasks", c.run(verb, "1/2").stdout)
         self.assertRan(c.run("forget", "1/3"), 2)
         self.assertRan(c.run("forget", "8"), 2)
+
+
+class Retried(Case):
+    # Task 0 fails until there is FLAG, the others have a value of 1 MB: more than half a window.
+    COMMAND = 'test "$1" != 0 || test -e "$2" || exit 7; printf "%s " "$1"; head -c 1000000 "$3"'
+
+    def test_a_large_batch_shows_what_was_retried_once_and_in_its_place(self):
+        cluster = self.cluster("ipc")
+        cluster.worker()
+        with tempfile.TemporaryDirectory() as folder:
+            flag, filler = os.path.join(folder, "flag"), os.path.join(folder, "filler")
+            with open(filler, "wb") as f:
+                f.write(b"x" * 1000000)
+            self.assertRan(cluster.run("submit", "--range", "0-24", "--output-max", "2M", "--", "sh",
+                                       "-c", self.COMMAND, "sh", "{}", flag, filler))
+            self.assertRan(cluster.run("wait", "1"), 1)
+            before = cluster.run("results", "1")
+            self.assertRan(before, 1)
+            self.assertIn(b"task 1/0:", before.stderr)
+            self.assertEqual(self.tasks(before), list(range(1, 25)))
+            open(flag, "w").close()
+            self.assertRan(cluster.run("retry", "1"))
+            self.assertRan(cluster.run("wait", "1"))
+            after = cluster.run("results", "1")
+            self.assertRan(after)
+            self.assertNotIn(b"task 1/0", after.stderr)
+            self.assertEqual(self.tasks(after), list(range(25)))
+
+    def tasks(self, results):
+        return [int(task) for task in re.findall(rb"(\d+) x", results.stdout)]
 
 
 class Killed(Case):

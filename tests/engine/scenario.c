@@ -40,6 +40,18 @@ static void free_kept(struct kept *kept)
     free(kept);
 }
 
+void keep_row(struct scenario *s, const struct kept *row)
+{
+    uint64_t packed[3];
+    union tri_bytemap_value *value = tri_bytemap_at(&s->rows, key_bytes(&row->key, packed), NULL);
+    struct kept *kept = tri_alloc(1, sizeof(*kept));
+
+    *kept = *row;
+    if (value->pointer != NULL)
+        free_kept(value->pointer);
+    value->pointer = kept;
+}
+
 void lose_row(struct scenario *s, struct store_key key)
 {
     uint64_t packed[3];
@@ -189,19 +201,13 @@ static void apply_send(struct scenario *s,
 
 static void apply_put(struct scenario *s, const struct effect *effect)
 {
-    uint64_t packed[3];
-    union tri_bytemap_value *value =
-        tri_bytemap_at(&s->rows, key_bytes(&effect->put.key, packed), NULL);
-    struct kept *kept = tri_alloc(1, sizeof(*kept));
+    struct kept row = { .key = effect->put.key,
+                        .payload_bytes = effect->put.payload.size,
+                        .head_size = effect->put.head.size };
 
-    if (value->pointer != NULL)
-        free_kept(value->pointer);
-    kept->key = effect->put.key;
-    kept->payload_bytes = effect->put.payload.size;
-    kept->head_size = effect->put.head.size;
-    kept->head = tri_alloc(1, kept->head_size + 1);
-    memcpy(kept->head, effect->put.head.data, kept->head_size);
-    value->pointer = kept;
+    row.head = tri_alloc(1, row.head_size + 1);
+    memcpy(row.head, effect->put.head.data, row.head_size);
+    keep_row(s, &row);
 }
 
 static void apply_delete(struct scenario *s, const struct effect *effect)

@@ -191,8 +191,10 @@ void peer_sends(struct scenario *s,
                 size_t frame_count);
 void step(struct scenario *s, const struct event *event);
 
-/* A row of the store's model, or NULL, to look at or to damage; and to remove one. */
+/* A row of the store's model, or NULL, to look at or to damage; to add one (its head is the model's
+ * then), and to remove one. */
 struct kept *kept_row(const struct scenario *s, struct store_key key);
+void keep_row(struct scenario *s, const struct kept *row);
 
 /* All rows as a store gives them back, then NULL; the caller frees the list. */
 struct kept **kept_in_order(const struct scenario *s);

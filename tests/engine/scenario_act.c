@@ -263,6 +263,18 @@ void client_retries(struct scenario *s, const char *client, const char *batch)
     client_asks(s, client, &message);
 }
 
+void client_retries_tasks(
+    struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_RETRY };
+    struct tri_range range = { first, count };
+
+    message.retry.request = ++s->request;
+    message.retry.number = batch_of(s, batch)->number;
+    message.retry.tasks = tri_ranges_of(&range, 1);
+    client_asks(s, client, &message);
+}
+
 void client_forgets(struct scenario *s, const char *client, const char *batch)
 {
     struct tri_message message = { .type = TRI_MESSAGE_FORGET };

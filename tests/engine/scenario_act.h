@@ -38,6 +38,8 @@ void client_cancels(struct scenario *s, const char *client, const char *batch);
 void client_cancels_tasks(
     struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count);
 void client_retries(struct scenario *s, const char *client, const char *batch);
+void client_retries_tasks(
+    struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count);
 void client_forgets(struct scenario *s, const char *client, const char *batch);
 void client_asks(struct scenario *s, const char *client, struct tri_message *message);
 

@@ -330,7 +330,8 @@ static void ask(struct chaos *c, const char *name)
         message.cancel.tasks = some_ranges(c);
     } else if (message.type == TRI_MESSAGE_RETRY) {
         message.retry.number = number;
-        message.retry.tasks = some_ranges(c);
+        if (chance(c, 50))
+            message.retry.tasks = some_ranges(c);
     } else if (message.type == TRI_MESSAGE_FORGET) {
         message.forget.number = number;
     } else if (message.type == TRI_MESSAGE_SHOW || message.type == TRI_MESSAGE_TASKS) {

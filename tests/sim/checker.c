@@ -176,6 +176,8 @@ void checker_broker_gets(struct sim *sim,
         note_released(sim, &message->released);
     else if (message->type == TRI_MESSAGE_CANCEL)
         note_cancel(sim, &message->cancel, false);
+    else if (message->type == TRI_MESSAGE_RETRY)
+        retry_gets(sim, &message->retry);
 }
 
 void checker_broker_got(struct sim *sim,
@@ -183,6 +185,7 @@ void checker_broker_got(struct sim *sim,
                         const struct tri_message *message)
 {
     hold_got(sim, peer, message);
+    retry_got(sim);
     if (message->type == TRI_MESSAGE_CANCEL && !sim->checker->has_refused)
         note_cancel(sim, &message->cancel, true);
     else if (message->type == TRI_MESSAGE_RETRY && !sim->checker->has_refused)
@@ -191,11 +194,15 @@ void checker_broker_got(struct sim *sim,
 
 /* ---- what the broker says ------------------------------------------------------------------- */
 
-/* Attempts that may have been charged: those that were reported to have failed, and those of tasks
- * that stood alone on a worker which vanished. */
+/* Attempts that may have been charged: those that were reported to have failed, but for those of
+ * which it had died when it was retried, and those of tasks that stood alone on a worker which
+ * vanished. */
 static uint64_t charges(const struct sim *sim, struct task *task, uint64_t generation)
 {
-    return vanish_count(sim, task) + (task->charged_generation == generation ? task->charged : 0u);
+    bool is_void = task->charged_generation != generation && task->standing == STANDING_DEAD
+                   && task->charged_generation <= task->generation;
+
+    return vanish_count(sim, task) + (is_void ? 0u : task->charged);
 }
 
 /* A task that has ended while others of the lease were fetched. */
@@ -250,6 +257,7 @@ static void check_lease(struct sim *sim,
                      watch->plan->name, (unsigned long long)i, (unsigned long long)lease->attempt,
                      task->charged);
         hold_lends(sim, peer, lease, task);
+        retry_ends(sim, task, lease->generation - 1, false);
         if ((lease->flags & TRI_LEASE_ISOLATED) != 0 && lease->count == 1)
             vanish_lends(sim, peer, task);
     }
@@ -273,6 +281,8 @@ void checker_broker_sends(struct sim *sim,
     promise_sends(sim, peer, &message);
     hold_sends(sim, peer, &message);
     window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
+    if (message.type == TRI_MESSAGE_END && window_has_left(sim, peer, message.end.number))
+        return;
     if (message.type == TRI_MESSAGE_ROW || message.type == TRI_MESSAGE_END)
         row_sends(sim, &message, frames, count);
     else if (message.type == TRI_MESSAGE_NO_SESSION)
@@ -314,26 +324,30 @@ void checker_blames(struct sim *sim,
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+void checker_follow(struct sim *sim, const struct plan_batch *batch)
+{
+    struct watch *watch = watch_of(sim, batch);
+
+    watch->plan = batch;
+    watch->tasks = tri_alloc(batch->count + 1, sizeof(*watch->tasks));
+    watch->generation = 1;
+    watch->window_bytes = batch->detached ? 0 : batch->window_bytes;
+    watch->hash = XXH3_createState();
+    tri_assert(watch->hash != NULL);
+    XXH3_128bits_reset(watch->hash);
+}
+
 void checker_begin(struct sim *sim)
 {
     struct checker *self = tri_alloc(1, sizeof(*self));
 
-    for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
-        struct watch *watch = &self->watches[i];
-
-        watch->plan = &sim->plan->batches[i];
-        watch->tasks = tri_alloc(watch->plan->count + 1, sizeof(*watch->tasks));
-        watch->generation = 1;
-        watch->window_bytes = watch->plan->detached ? 0 : watch->plan->window_bytes;
-        watch->hash = XXH3_createState();
-        tri_assert(watch->hash != NULL);
-        XXH3_128bits_reset(watch->hash);
-    }
+    sim->checker = self;
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++)
+        checker_follow(sim, &sim->plan->batches[i]);
     tri_map_init(&self->numbers);
     promise_begin(self);
     tri_dlist_init(&self->readers);
     credit_begin(self);
-    sim->checker = self;
 }
 
 void checker_end(struct sim *sim)

@@ -29,6 +29,9 @@
 struct reader;
 
 void checker_begin(struct sim *sim);
+
+/* A batch that was not planned at the beginning. */
+void checker_follow(struct sim *sim, const struct plan_batch *batch);
 void checker_end(struct sim *sim);
 
 /* ---- messages ------------------------------------------------------------------------------- */

@@ -131,6 +131,8 @@ struct window {
     uint64_t flying;
     uint64_t heard; /* its client, there */
     bool is_owner;
+    bool has_left;       /* it wants no rows any more ... */
+    uint64_t left_until; /* ... until it came again, or 0 */
     bool may_be_over;    /* its client had been silent for so long */
     struct tri_map rows; /* number + 1 to bytes + 1 */
 };
@@ -184,8 +186,14 @@ static bool is_of_submitter(const struct sim *sim,
     return strcmp(name, net_name(sim, peer)) == 0;
 }
 
+static bool says_all(struct tri_ranges have)
+{
+    return have.count == 1 && tri_ranges_at(have, 0).count == INT64_MAX;
+}
+
 static void attach(struct sim *sim, const struct peer_id *peer, const struct tri_msg_attach *attach)
 {
+    uint64_t left_until = 0;
     struct checker *self = sim->checker;
     const struct plan_batch *batch = plan_find(sim->plan, attach->batch);
     uint64_t number = attach->number;
@@ -200,10 +208,14 @@ static void attach(struct sim *sim, const struct peer_id *peer, const struct tri
         watch->shared = watch->shared || (attach->owner != 0 && !is_of_submitter(sim, peer, watch));
     }
     window = window_find(self, peer, number);
-    if (window != NULL)
+    if (window != NULL) {
+        left_until = window->has_left ? sim->now : window->left_until;
         window_free(self, window);
+    }
     window = window_new(self, peer, attach->window_bytes);
     window->number = number;
+    window->has_left = says_all(attach->have);
+    window->left_until = left_until;
     window->heard = sim->now;
     window->is_owner = attach->owner != 0;
     if (window->is_owner && watch_find(sim, number) != NULL)
@@ -317,6 +329,13 @@ static void hear(struct sim *sim, const struct peer_id *peer, bool leaves)
         window->heard = sim->now;
         window->is_owner = window->is_owner && !leaves;
     }
+}
+
+bool window_has_left(const struct sim *sim, const struct peer_id *peer, uint64_t number)
+{
+    const struct window *window = window_find(sim->checker, peer, number);
+
+    return window != NULL && (window->has_left || sim->checker->decided_at <= window->left_until);
 }
 
 void window_gets(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)

@@ -79,6 +79,33 @@ void row_expect_reduced(const struct watch *watch, count_fn *is_counted, char *t
 /* It may halt by itself. */
 bool row_may_halt(const struct sim *sim, const struct plan_batch *batch);
 
+/* ---- checker_retry.c ------------------------------------------------------------------------ */
+
+void retry_gets(struct sim *sim, const struct tri_msg_retry *retry);
+void retry_got(struct sim *sim);
+
+/* It was told that tasks in [first, first+count) were retried when those were of `generation`; or
+ * one of them is leased in a later one. */
+void retry_ends(struct sim *sim, struct task *task, uint64_t generation, bool for_good);
+
+/* The broker has died. */
+void retry_forget(struct watch *watch);
+
+/* A row of failures shows none that was retried, whenever it is sent. */
+void retry_check(struct sim *sim,
+                 struct watch *watch,
+                 const struct tri_msg_row *row,
+                 struct tri_bytes frame);
+
+/* It was sent before with other tasks: it may only lack those that were retried. */
+void retry_check_rest(struct sim *sim, struct watch *watch, const struct tri_msg_row *row);
+
+/* The row goes from the store because all of it is being retried. */
+bool retry_takes(const struct sim *sim, const struct watch *watch, uint64_t row);
+
+/* ... and before anybody had seen it: rows of the generation that has ended were all sent. */
+bool retry_has_taken(const struct watch *watch, uint64_t row, uint64_t generation);
+
 /* ---- checker_promise.c ---------------------------------------------------------------------- */
 
 /* What is asked for or reported, before the broker hears it; and what it acknowledges. */
@@ -105,6 +132,9 @@ void window_sends(struct sim *sim,
                   const struct peer_id *peer,
                   const struct tri_message *message,
                   uint64_t bytes);
+
+/* Who is there has said that it has everything, only to be held back for no longer. */
+bool window_has_left(const struct sim *sim, const struct peer_id *peer, uint64_t number);
 
 /* The broker has died, and all connections with it. */
 void window_forget(struct checker *self);

@@ -15,6 +15,7 @@ struct promise {
     bool is_report;
     uint8_t instance[16]; /* of a report */
     uint64_t number;      /* of the request, or of the report */
+    uint64_t generation;  /* of a RETRY: the one that it ends */
     uint64_t *tasks;
     size_t task_count;
 };
@@ -56,7 +57,7 @@ bool promise_is_sure(const struct sim *sim,
 {
     const struct task *task = &watch->tasks[index];
 
-    if (watch->stopped || watch->retried || row_may_halt(sim, watch->plan))
+    if (watch->stopped || watch->retries != 0 || row_may_halt(sim, watch->plan))
         return false;
     if (loan->life != sim->checker->life && index >= watch->kept)
         return false;
@@ -142,15 +143,42 @@ static void await_request(struct sim *sim,
 
     if (watch == NULL)
         return;
-    if (type == TRI_MESSAGE_RETRY)
-        watch->retried = true;
     promise_new(sim->checker, type, watch, request)->peer = *peer;
 }
 
-static void keep(struct promise *promise)
+/* All that is dead now, as far as anybody knows the generation. */
+static void await_retry(struct sim *sim,
+                        const struct peer_id *peer,
+                        const struct tri_msg_retry *retry)
+{
+    struct watch *watch = watch_find(sim, retry->number);
+    const struct tri_range all = { 0, watch != NULL ? watch->plan->count : 0 };
+    struct tri_ranges ranges = retry->tasks.count != 0 ? retry->tasks : tri_ranges_of(&all, 1);
+    struct promise *promise;
+
+    if (watch == NULL)
+        return;
+    promise = promise_new(sim->checker, TRI_MESSAGE_RETRY, watch, retry->request);
+    promise->peer = *peer;
+    promise->generation = watch->generation;
+    for (size_t i = 0; i < ranges.count; i++) {
+        struct tri_range range = tri_ranges_at(ranges, i);
+
+        promise->tasks =
+            tri_realloc(promise->tasks, promise->task_count + range.count, sizeof(*promise->tasks));
+        for (uint64_t j = range.first; j - range.first < range.count && j < all.count; j++)
+            promise->tasks[promise->task_count++] = j;
+    }
+}
+
+/* `count`: of DONE. */
+static void keep(struct sim *sim, struct promise *promise, uint64_t count)
 {
     struct watch *watch = promise->watch;
 
+    for (size_t i = 0; promise->type == TRI_MESSAGE_RETRY && count != 0 && i < promise->task_count;
+         i++)
+        retry_ends(sim, &watch->tasks[promise->tasks[i]], promise->generation, true);
     if (promise->type == TRI_MESSAGE_SEAL)
         watch->sealed = true;
     else if (promise->type == TRI_MESSAGE_FORGET)
@@ -160,16 +188,19 @@ static void keep(struct promise *promise)
             watch->tasks[i].for_good = watch->tasks[i].for_good || watch->tasks[i].forbidden;
 }
 
-static void acknowledge_request(struct sim *sim, const struct peer_id *peer, uint64_t request)
+static void acknowledge_request(struct sim *sim,
+                                const struct peer_id *peer,
+                                const struct tri_msg_done *done)
 {
     tri_dlist_foreach(&sim->checker->promises, node)
     {
         struct promise *promise = tri_container_of(node, struct promise, node);
 
-        if (promise->is_report || promise->number != request || promise->peer.size != peer->size
+        if (promise->is_report || promise->number != done->request
+            || promise->peer.size != peer->size
             || memcmp(promise->peer.bytes, peer->bytes, peer->size) != 0)
             continue;
-        keep(promise);
+        keep(sim, promise, done->count);
         promise_free(sim->checker, promise);
     }
 }
@@ -185,7 +216,7 @@ static void check_attached(struct sim *sim, const struct tri_msg_attached *attac
         sim_fail(sim, "%s is there again, and was forgotten", watch->plan->name);
     if (watch->sealed && is_open)
         sim_fail(sim, "%s is open again, and was sealed", watch->plan->name);
-    if (watch->ended && !watch->retried && (is_open || attached->state == TRI_BATCH_RUNNING))
+    if (watch->ended && watch->retries == 0 && (is_open || attached->state == TRI_BATCH_RUNNING))
         sim_fail(sim, "%s is under way again, and had ended", watch->plan->name);
 }
 
@@ -203,7 +234,7 @@ void promise_gets(struct sim *sim,
     else if (message->type == TRI_MESSAGE_CANCEL)
         await_request(sim, peer, message->type, message->cancel.request, message->cancel.number);
     else if (message->type == TRI_MESSAGE_RETRY)
-        await_request(sim, peer, message->type, message->retry.request, message->retry.number);
+        await_retry(sim, peer, &message->retry);
     else if (message->type == TRI_MESSAGE_FORGET)
         await_request(sim, peer, message->type, message->forget.request, message->forget.number);
 }
@@ -213,7 +244,7 @@ void promise_sends(struct sim *sim, const struct peer_id *peer, const struct tri
     if (message->type == TRI_MESSAGE_RESULTS_OK)
         acknowledge_reports(sim, peer, message->results_ok.seq);
     else if (message->type == TRI_MESSAGE_DONE)
-        acknowledge_request(sim, peer, message->done.request);
+        acknowledge_request(sim, peer, &message->done);
     else if (message->type == TRI_MESSAGE_ATTACHED)
         check_attached(sim, &message->attached);
 }
@@ -248,6 +279,7 @@ void checker_broker_dies(struct sim *sim)
 
         watch->kept = watch->number != 0 ? watch->told : 0;
         watch->reserve = (struct reserve){ 0 };
+        retry_forget(watch);
         for (uint64_t j = 0; j < watch->plan->count; j++)
             watch->tasks[j].forbidden = watch->tasks[j].for_good;
     }

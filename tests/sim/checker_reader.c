@@ -17,12 +17,19 @@ struct reader *checker_reads(struct sim *sim,
     self->watch = &sim->checker->watches[batch->id];
     self->ordered = ordered && batch->reducer == NULL;
     self->whole = whole;
+    self->retries = self->watch->retries;
     self->times = tri_alloc(batch->count + 1, 1);
     tri_dlist_push_back(&sim->checker->readers, &self->node);
     return self;
 }
 
-/* A later generation may give another result for what was dead. */
+/* Nothing was retried while it was there: it sees each task once, as it is now. Else a later
+ * generation may give another result for what was dead. */
+static bool is_plain(const struct reader *self)
+{
+    return self->watch->generation == 1 || self->retries == self->watch->retries;
+}
+
 static struct task *take(struct sim *sim, struct reader *self, uint64_t index)
 {
     struct watch *watch = self->watch;
@@ -31,10 +38,10 @@ static struct task *take(struct sim *sim, struct reader *self, uint64_t index)
     sim->counts.results++;
     task->read = true;
     self->given++;
-    if (++self->times[index] > watch->generation)
+    if (++self->times[index] > (is_plain(self) ? 1 : watch->generation))
         sim_fail(sim, "an application is given the result of task %s/%llu again", watch->plan->name,
                  (unsigned long long)index);
-    if (self->ordered && watch->generation == 1 && index < self->next)
+    if (self->ordered && is_plain(self) && index < self->next)
         sim_fail(sim, "an application is given task %s/%llu after %llu", watch->plan->name,
                  (unsigned long long)index, (unsigned long long)self->next - 1);
     self->next = index + 1;
@@ -63,7 +70,7 @@ void checker_result(struct sim *sim, struct reader *self, const struct tri_task_
 
     if (result->outcome == TRI_OUTCOME_OK)
         check_success(sim, self, task, result->index, result->packed);
-    else if (self->watch->generation == 1 && result->outcome != task->outcome)
+    else if (is_plain(self) && result->outcome != task->outcome)
         sim_fail(sim, "an application is told that task %s/%llu is %s, it is %s",
                  self->watch->plan->name, (unsigned long long)result->index,
                  tri_outcome_text((uint64_t)result->outcome), tri_outcome_text(task->outcome));
@@ -126,7 +133,7 @@ void checker_reader_ends(struct sim *sim,
     if (told != summary->count)
         sim_fail(sim, "%s ended for an application with %llu of %llu tasks", watch->plan->name,
                  (unsigned long long)told, (unsigned long long)summary->count);
-    if (watch->generation == 1)
+    if (is_plain(self))
         check_given(sim, self);
     if (!self->whole || watch->shared)
         return;

@@ -129,7 +129,7 @@ void reserve_lends(struct sim *sim, uint64_t lease)
     struct watch *watch = loan->watch;
     uint64_t heartbeat_us = sim->plan->options.limits.heartbeat_ms * SIM_MS;
 
-    if (watch->stopped || watch->retried || row_may_halt(sim, watch->plan))
+    if (watch->stopped || watch->retries != 0 || row_may_halt(sim, watch->plan))
         return;
     check_oldest(sim, watch, loan, lease);
     if (watch->reserve.lease == lease

@@ -187,8 +187,10 @@ static void check_death(struct sim *sim,
 {
     const struct plan_batch *batch = watch->plan;
     struct task *task = &watch->tasks[index];
-    struct fate fate = plan_fate(batch, index);
-    uint64_t planned = plan_outcome(batch, index, entry->attempts);
+    uint64_t generation =
+        task->charged_generation; /* of the lease: its row may be of a later one */
+    struct fate fate = plan_fate(batch, generation, index);
+    uint64_t planned = plan_outcome(batch, generation, index, entry->attempts);
     bool may_be_early = watch->stopped || row_may_halt(sim, batch);
     bool may_be_blamed = task->blamed != 0 || vanish_count(sim, task) != 0;
     bool is_inflicted = entry->outcome == TRI_OUTCOME_CRASHED && may_be_blamed;
@@ -218,6 +220,7 @@ static void check_entry(struct sim *sim,
         settle(sim, watch, row, index, is_cancelled ? STANDING_CANCELLED : STANDING_DEAD);
 
     task->outcome = (uint8_t)entry->outcome;
+    watch->rows[row->row].failures = !is_cancelled;
     if (is_cancelled)
         check_cancelled(sim, watch, index);
     else
@@ -259,7 +262,7 @@ static void check_entries(struct sim *sim,
     if (tri_record_decode(TRI_RECORD_ENTRIES, frame, &body, NULL) != TRI_OK)
         sim_fail(sim, "row %llu of %s has no entries", (unsigned long long)row->row,
                  watch->plan->name);
-    if (body.entries.count != count && body.entries.count != 1)
+    if (body.entries.count < count && body.entries.count != 1)
         sim_fail(sim, "row %llu of %s has %zu entries for %llu tasks", (unsigned long long)row->row,
                  watch->plan->name, body.entries.count, (unsigned long long)count);
     if (body.entries.count == 1 && count > 1) {
@@ -269,39 +272,63 @@ static void check_entries(struct sim *sim,
     }
     mark_runs(sim, watch, row->ranges, true);
     while (tri_list_next(&body.entries, TRI_RECORD_ENTRY, &entry)) {
-        if (!watch_task(sim, watch, entry.index)->in_chunk)
+        const struct task *task = watch_task(sim, watch, entry.index);
+
+        if (!task->in_chunk && !task->retried)
             sim_fail(sim, "row %llu of %s has an entry that it does not count",
                      (unsigned long long)row->row, watch->plan->name);
-        check_entry(sim, watch, row, entry.index, &entry);
+        if (task->in_chunk)
+            check_entry(sim, watch, row, entry.index, &entry);
     }
     mark_runs(sim, watch, row->ranges, false);
 }
 
 /* ---- rows and ends -------------------------------------------------------------------------- */
 
-/* True when it is a new one; the same name always means the same. */
-static bool is_new(struct sim *sim,
-                   struct watch *watch,
-                   const struct tri_msg_row *row,
-                   struct tri_frame *const *frames)
+static struct row_seen *seen_at(struct watch *watch, uint64_t row)
 {
-    uint64_t hash = XXH3_64bits(frames[0]->bytes.data, frames[0]->bytes.size);
+    size_t count = (size_t)row * 2 + 16;
 
-    hash = XXH3_64bits_withSeed(frames[1]->bytes.data, frames[1]->bytes.size, hash) | 1;
-    if (row->row >= watch->row_count) {
-        size_t count = (size_t)row->row * 2 + 16;
-
+    if (row >= watch->row_count) {
         watch->rows = tri_realloc(watch->rows, count, sizeof(*watch->rows));
         memset(watch->rows + watch->row_count, 0,
                (count - watch->row_count) * sizeof(*watch->rows));
         watch->row_count = count;
     }
-    if (watch->rows[row->row].hash != 0 && watch->rows[row->row].hash != hash)
+    return &watch->rows[row];
+}
+
+/* All but the tasks that it counts. */
+static uint64_t hash_of(const struct tri_msg_row *row, struct tri_bytes frame)
+{
+    uint64_t hash = XXH3_64bits(frame.data, frame.size);
+
+    hash = XXH3_64bits_withSeed(row->worker.data, row->worker.size, hash);
+    return tri_mix64(tri_mix64(hash + row->generation) + row->kind * 8 + row->model) | 1;
+}
+
+/* True when it is a new one; the same name always means the same, but that failures may have been
+ * retried since. */
+static bool is_new(struct sim *sim,
+                   struct watch *watch,
+                   const struct tri_msg_row *row,
+                   struct tri_bytes frame)
+{
+    struct row_seen *seen = seen_at(watch, row->row);
+    uint64_t hash = hash_of(row, frame);
+    uint64_t tasks = XXH3_64bits(row->ranges.data, row->ranges.count * sizeof(struct tri_range));
+
+    if (seen->hash != 0 && (seen->hash != hash || (seen->tasks != tasks && !seen->failures)))
         sim_fail(sim, "row %llu of %s is sent again, and is another", (unsigned long long)row->row,
                  watch->plan->name);
-    if (watch->rows[row->row].hash != 0)
+    if (seen->hash != 0 && seen->tasks != tasks)
+        retry_check_rest(sim, watch, row);
+    seen->tasks = tasks;
+    if (seen->hash != 0)
         return false;
-    watch->rows[row->row] = (struct row_seen){ .hash = hash, .bytes = frames[1]->bytes.size };
+    seen->hash = hash;
+    seen->generation = row->generation;
+    seen->bytes = frame.size;
     return true;
 }
 
@@ -314,7 +341,9 @@ static void check_row(struct sim *sim,
     if (count != 2)
         sim_fail(sim, "row %llu of %s without its body", (unsigned long long)row->row,
                  watch->plan->name);
-    if (!is_new(sim, watch, row, frames))
+    if (row->kind == TRI_ROW_ENTRIES)
+        retry_check(sim, watch, row, frames[1]->bytes);
+    if (!is_new(sim, watch, row, frames[1]->bytes))
         return;
     if (row->generation > watch->generation)
         watch->generation = row->generation;
@@ -342,7 +371,8 @@ void checker_broker_drops(struct sim *sim, uint64_t number, uint64_t row)
 {
     const struct watch *watch = watch_find(sim, number);
 
-    if (watch != NULL && (row >= watch->row_count || !watch->rows[row].acknowledged))
+    if (watch != NULL && (row >= watch->row_count || !watch->rows[row].acknowledged)
+        && !retry_takes(sim, watch, row))
         sim_fail(sim, "row %llu of %s is dropped, and no owner has acknowledged it",
                  (unsigned long long)row, watch->plan->name);
 }
@@ -385,7 +415,8 @@ static void check_end(struct sim *sim, struct watch *watch, const struct tri_msg
                  (unsigned long long)standings[STANDING_DEAD],
                  (unsigned long long)standings[STANDING_CANCELLED]);
     for (uint64_t i = 0; i < end->rows; i++)
-        if (i >= watch->row_count || watch->rows[i].hash == 0)
+        if ((i >= watch->row_count || watch->rows[i].hash == 0)
+            && !retry_has_taken(watch, i, end->generation))
             sim_fail(sim, "%s ends with %llu rows, and row %llu was never sent", watch->plan->name,
                      (unsigned long long)end->rows, (unsigned long long)i);
 }

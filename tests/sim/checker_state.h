@@ -18,6 +18,9 @@ struct task {
     uint8_t charged;            /* greatest attempt whose failure was reported */
     uint8_t charged_generation; /* ... in this generation */
     uint8_t blamed;             /* crashes that faults inflicted */
+    uint8_t over;               /* failures of generations up to that are not shown any more ... */
+    uint8_t over_for_good;      /* ... and that is acknowledged */
+    uint64_t over_at;
     uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
     uint64_t row;        /* where it ended */
     uint64_t lease;      /* the newest that it was in */
@@ -32,11 +35,15 @@ struct task {
     bool secured : 1;    /* the report of its success was acknowledged */
     bool in_chunk : 1;   /* of the row at hand */
     bool read : 1;       /* an application has it */
+    bool retried : 1;    /* somebody has asked for that */
     bool returned : 1;   /* its newest lease is over for it: it was reported, or given back */
 };
 
 struct row_seen {
-    uint64_t hash; /* 0: not seen */
+    uint64_t hash;  /* of what does not change; 0: not seen */
+    uint64_t tasks; /* the same of the tasks that it counts */
+    uint64_t generation;
+    bool failures;
     uint64_t bytes;
     bool acknowledged; /* by an owner */
 };
@@ -60,12 +67,12 @@ struct watch {
     uint64_t generation;
     bool stopped; /* all of it was to be cancelled, or it halted */
     bool halted;
-    bool retried;   /* somebody asked for that */
-    bool sealed;    /* ... and was told that it is done */
-    bool forgotten; /* the same */
-    bool ended;     /* END was said */
-    uint64_t kept;  /* arguments that were acknowledged before the broker died last */
-    bool shared;    /* another client than its submitter has been its owner */
+    uint64_t retries; /* that somebody asked for */
+    bool sealed;      /* ... and was told that it is done */
+    bool forgotten;   /* the same */
+    bool ended;       /* END was said */
+    uint64_t kept;    /* arguments that were acknowledged before the broker died last */
+    bool shared;      /* another client than its submitter has been its owner */
     struct row_seen *rows;
     size_t row_count;
     uint64_t row_bytes_max;
@@ -88,7 +95,8 @@ struct reader {
     struct watch *watch;
     bool ordered;
     bool whole;
-    uint64_t next; /* ordered: none before it comes any more */
+    uint64_t retries; /* that had been asked for when it began */
+    uint64_t next;    /* ordered: none before it comes any more */
     uint64_t given;
     uint8_t *times; /* that each was given */
 };
@@ -159,6 +167,7 @@ struct checker {
     uint64_t owed_lease; /* has just been given with tasks that had ended: the next message that the
                             broker sends has to take them back */
     struct tri_rangeset owed;
+    struct watch *retrying; /* by the message at hand */
     struct mate *mates;
     size_t mate_count;
     struct route *routes;

@@ -211,26 +211,24 @@ static void await_encore(struct job *job)
     job->cancel_at = 0;
 }
 
-static void add_jobs(struct sim *sim, struct client *self)
+static void add_jobs_of(struct sim *sim, struct client *self, const struct plan_batch *batch)
 {
-    for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
-        const struct plan_batch *batch = &sim->plan->batches[i];
-        size_t count = self->job_count;
+    size_t count = self->job_count;
 
-        if (batch->client == self->number) {
-            struct job *job = add_job(self, batch, batch->submit_at);
+    if (batch->client == self->number) {
+        struct job *job = add_job(self, batch, batch->submit_at);
 
-            job->submits = job->owner = true;
-            job->cancel_at = batch->cancel_at;
-        } else if (batch->watcher == self->number) {
-            struct job *job = add_job(self, batch, batch->watch_at);
+        job->submits = job->owner = true;
+        job->cancel_at = batch->cancel_at;
+        job->rounds = batch->rounds;
+    } else if (batch->watcher == self->number) {
+        struct job *job = add_job(self, batch, batch->watch_at);
 
-            job->watches = true;
-            job->owner = batch->takeover;
-        }
-        if (self->job_count != count && i >= sim->plan->encore_from)
-            await_encore(&self->jobs[count]);
+        job->watches = true;
+        job->owner = batch->takeover;
     }
+    if (self->job_count != count && batch->id >= sim->plan->encore_from)
+        await_encore(&self->jobs[count]);
 }
 
 static struct client *client_new(struct sim *sim, uint64_t number)
@@ -243,7 +241,8 @@ static struct client *client_new(struct sim *sim, uint64_t number)
     self->number = number;
     self->wake = (struct sim_timer){ .fire = on_wake, .context = self };
     self->start = (struct sim_timer){ .fire = start, .context = self };
-    add_jobs(sim, self);
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++)
+        add_jobs_of(sim, self, &sim->plan->batches[i]);
     sim_after(sim, &self->start, 0);
     return self;
 }
@@ -299,6 +298,12 @@ static void begin_encore(struct sim *sim, struct client *client, struct job *job
         job->cancel_at = sim->now + batch->cancel_at - batch->submit_at;
     if (client->session != NULL)
         sim_after(sim, &client->wake, 0);
+}
+
+void client_add_jobs(struct sim *sim)
+{
+    for (uint64_t i = 0; i < sim->plan->client_count; i++)
+        add_jobs_of(sim, sim->clients[i], &sim->plan->batches[sim->plan->encore_from]);
 }
 
 bool client_encore(struct sim *sim)

@@ -39,8 +39,10 @@ struct job {
     bool owner;
     bool watches; /* somebody else's batch */
     bool retried;
-    bool whole;  /* it reads from the beginning, alone */
-    uint64_t at; /* when to begin */
+    bool whole;        /* it reads from the beginning, alone */
+    uint64_t rounds;   /* to read without acknowledging, before it does (coda.h) */
+    uint64_t hurry_at; /* ... and not to the end */
+    uint64_t at;       /* when to begin */
     uint64_t add_at;
     uint64_t take_at;
     uint64_t cancel_at; /* 0: no more */
@@ -74,6 +76,9 @@ void client_end(struct sim *sim);
 /* Everything asked for is done, as far as reading goes (over: forgotten, too). */
 bool client_all_read(const struct sim *sim);
 bool client_all_over(const struct sim *sim);
+
+/* What they have to do about the encore that is next and was not planned at the beginning. */
+void client_add_jobs(struct sim *sim);
 
 /* When all is read: go on with one more batch. False: there is none. */
 bool client_encore(struct sim *sim);

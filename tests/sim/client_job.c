@@ -3,6 +3,7 @@
 
 #include "common/assert.h"
 #include "common/value.h"
+#include "tests/sim/coda.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ const char *job_state_text(enum job_state state)
 
 static void begin_reading(struct sim *sim, struct job *self, bool whole)
 {
-    bool ordered = self->batch->ordered && self->client->lives == 1;
+    bool ordered = self->batch->ordered && (self->client->lives == 1 || self->rounds != 0);
 
     self->whole = whole;
     self->reader = checker_reads(sim, self->batch, ordered, whole);
@@ -46,6 +47,7 @@ static void submit(struct sim *sim, struct job *self, tri_time now_ms)
         sim_fail(sim, "%s cannot be submitted: %s", batch->name, error.text);
     tri_buffer_deinit(&spec);
     self->added = 0;
+    self->hurry_at = UINT64_MAX;
     self->is_sealed = batch->range;
     begin_reading(sim, self, true);
 }
@@ -62,6 +64,7 @@ static void attach(struct sim *sim, struct job *self, tri_time now_ms)
 
     tri_assert(tri_follow_attach(self->client->session, &options, now_ms, &self->follow) == TRI_OK);
     self->is_sealed = true;
+    self->hurry_at = self->rounds != 0 ? coda_hurry(sim) : UINT64_MAX;
     begin_reading(sim, self, false);
 }
 
@@ -170,6 +173,14 @@ static void add(struct sim *sim, struct job *self)
 
 /* ---- results -------------------------------------------------------------------------------- */
 
+/* Once more, from the beginning: in the last round as the owner that it was. */
+static void end_round(struct job *self, bool retries)
+{
+    self->rounds = retries ? self->rounds - 1 : 0;
+    self->owner = self->rounds == 0;
+    self->state = JOB_RETRYING;
+}
+
 static void finish_reading(struct sim *sim, struct job *self)
 {
     struct tri_batch_summary summary;
@@ -185,6 +196,15 @@ static void finish_reading(struct sim *sim, struct job *self)
     sim_tell(sim, self->client->node.name, "%s is over: ok %llu, failed %llu, cancelled %llu",
              self->batch->name, (unsigned long long)summary.ok, (unsigned long long)summary.failed,
              (unsigned long long)summary.cancelled);
+    if (self->rounds != 0) {
+        end_round(self, summary.failed != 0);
+        return;
+    }
+    if (self->batch->rounds != 0 && self->watches && self->owner) {
+        self->owner = false; /* an owner that takes nothing holds up what is retried */
+        open_again(sim, self, 0);
+        return;
+    }
     if (!self->owner || self->retried || !self->batch->retry || summary.failed == 0) {
         self->state = JOB_SITTING;
         return;
@@ -220,6 +240,10 @@ static void take(struct sim *sim, struct job *self, tri_time now_ms)
 {
     enum tri_status status = TRI_OK;
 
+    if (self->rounds != 0 && sim->now >= self->hurry_at) {
+        end_round(self, true);
+        return;
+    }
     if (sim->now < self->take_at)
         return;
     for (uint64_t i = 0; i < self->batch->take_burst && status == TRI_OK; i++)
@@ -228,8 +252,8 @@ static void take(struct sim *sim, struct job *self, tri_time now_ms)
         self->take_at = sim->now + self->batch->take_every_us;
     if (status != TRI_CLOSED)
         return;
-    finish_reading(sim, self);
     tri_follow_finish(self->follow, now_ms);
+    finish_reading(sim, self);
 }
 
 /* Nothing comes to who has only submitted: when all is durable, it looks for the results. */
@@ -243,6 +267,7 @@ static void leave(struct sim *sim, struct job *self)
     if (status == TRI_OK)
         checker_durable(sim, self->batch, self->added, false);
     self->submits = false;
+    self->owner = self->rounds == 0;
     open_again(sim, self, sim_skewed(sim, SIM_MS, 5 * SIM_S));
 }
 
@@ -284,8 +309,13 @@ static bool ask(struct job *self, tri_time now_ms, const struct tri_message *mes
 static void retry(struct sim *sim, struct job *self, tri_time now_ms)
 {
     struct tri_message message = { .type = TRI_MESSAGE_RETRY };
+    struct tri_range tasks = { 0, 0 };
 
     message.retry.number = checker_number(sim, self->batch);
+    if (self->request == NULL && self->batch->rounds != 0)
+        tasks = coda_choose(sim, self->batch->count);
+    if (tasks.count != 0)
+        message.retry.tasks = tri_ranges_of(&tasks, 1);
     if (!ask(self, now_ms, &message, false))
         return;
     self->submits = false;
@@ -345,6 +375,8 @@ uint64_t job_deadline(const struct sim *sim, const struct job *self)
     if (self->state == JOB_WORKING && !self->is_sealed && self->add_at > sim->now
         && self->add_at < at)
         at = self->add_at;
+    if (self->state == JOB_WORKING && self->rounds != 0 && self->hurry_at < at)
+        at = self->hurry_at;
     if ((self->state == JOB_RETRYING || self->state == JOB_FORGETTING) && self->request == NULL)
         at = sim->now;
     return at > sim->now ? at : sim->now + 1;

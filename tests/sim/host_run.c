@@ -160,7 +160,7 @@ static struct deed begin_task(struct sim *sim, struct host *self, struct lease *
     tri_buffer_deinit(&argument);
     lease->states[i - lease->first] = TASK_RUNNING;
     sim->counts.tasks++;
-    return plan_deed(self->batch, i, lease->attempt);
+    return plan_deed(self->batch, lease->generation, i, lease->attempt);
 }
 
 /* How long the deed holds its oar. */
@@ -186,7 +186,7 @@ static void grab(struct sim *sim, struct host *self, struct oar *oar, struct lea
     while (oar->deed.kind == DEED_OK && us < RUN_US && oar->count < RUN_TASKS
            && lease->cursor < lease->first + lease->count
            && lease->states[lease->cursor - lease->first] == TASK_QUEUED) {
-        struct deed next = plan_deed(self->batch, lease->cursor, lease->attempt);
+        struct deed next = plan_deed(self->batch, lease->generation, lease->cursor, lease->attempt);
 
         if (next.kind != DEED_OK || us + next.us > RUN_US)
             break;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define TASKS_MAX 3000
-#define BATCHES_MAX (PLAN_BATCHES_MAX - PLAN_ENCORES_MAX)
+#define BATCHES_MAX (PLAN_BATCHES_MAX - PLAN_ENCORES_MAX - PLAN_CODAS_MAX)
 #define MANY_TASKS 60000 /* now and then, of ranges of very short tasks */
 
 static bool coin(struct sim *sim)
@@ -229,7 +229,7 @@ void plan_draw_encores(struct sim *sim, struct plan *plan)
     struct tri_prng kept = sim->prng;
 
     sim->prng = sim->other;
-    while (plan->batch_count < PLAN_BATCHES_MAX
+    while (plan->batch_count < PLAN_BATCHES_MAX - PLAN_CODAS_MAX
            && plan->batch_count < plan->encore_from + PLAN_ENCORES_MAX) {
         struct plan_batch *batch = &plan->batches[plan->batch_count];
 
@@ -239,4 +239,45 @@ void plan_draw_encores(struct sim *sim, struct plan *plan)
     sim->other = sim->prng;
     sim->prng = kept;
     plan->end_at = plan->calm_at + patience(plan);
+}
+
+/* Short, and with a failure here and there. Nobody has its rows for the time being: they must fit.
+ */
+static void draw_coda(struct sim *sim, const struct plan *plan, struct plan_batch *batch)
+{
+    draw_batch(sim, plan, batch);
+    draw_troubles(sim, batch);
+    batch->count = sim_skewed(sim, 1, 300);
+    while (!can_be_kept(plan, batch) && batch->value_bytes_max > 1)
+        batch->value_bytes_max /= 2;
+    draw_lengths(sim, batch);
+    batch->bad[DEED_FAIL] = (uint32_t)sim_skewed(sim, SIM_ALWAYS / 100, SIM_ALWAYS / 2);
+    batch->mends = coin(sim);
+    batch->detached = true;
+    batch->window_bytes = sim_skewed(sim, 512, 64 << 10);
+    batch->take_every_us = sim_skewed(sim, 100, 10 * SIM_MS);
+    batch->retry = false;
+    if (!seldom(sim, 4))
+        batch->cancel_at = 0;
+    batch->rounds = sim_between(sim, 1, 4);
+    batch->watcher = sim_between(sim, 0, plan->client_count - 1);
+    batch->watch_at = batch->submit_at + sim_skewed(sim, SIM_MS, 5 * SIM_S);
+    batch->takeover = coin(sim);
+}
+
+bool plan_draw_coda(struct sim *sim, struct plan *plan)
+{
+    struct tri_prng kept = sim->prng;
+    bool is_drawn;
+
+    sim->prng = sim->coda;
+    is_drawn = seldom(sim, 4);
+    if (is_drawn) {
+        plan->encore_from = plan->batches[plan->batch_count].id = plan->batch_count;
+        draw_coda(sim, plan, &plan->batches[plan->batch_count++]);
+        plan->end_at = sim->now + patience(plan);
+    }
+    sim->coda = sim->prng;
+    sim->prng = kept;
+    return is_drawn;
 }

@@ -11,8 +11,9 @@
 
 #define PLAN_WORKERS_MAX 5
 #define PLAN_CLIENTS_MAX 4
-#define PLAN_BATCHES_MAX 18
+#define PLAN_BATCHES_MAX 19
 #define PLAN_ENCORES_MAX 6
+#define PLAN_CODAS_MAX 1
 #define PLAN_MISHAPS_MAX 8
 #define PLAN_DISK_MISHAPS_MAX 8
 
@@ -89,6 +90,10 @@ struct plan_batch {
     uint64_t watcher;      /* another client that reads it; its own client: none */
     uint64_t watch_at;
     bool takeover; /* ... as its owner */
+
+    /* of a coda */
+    uint64_t rounds; /* it is read so often without an acknowledgement, and retried after each */
+    bool mends;      /* what failed in the first generations succeeds in a later one */
 };
 
 struct plan_worker {
@@ -151,11 +156,21 @@ void plan_draw_mishaps(struct sim *sim, struct plan *plan);
 /* ... from `prng`: what befalls a broker whose disk tears, besides. */
 void plan_draw_disk(struct tri_prng *prng, struct plan *plan);
 
-struct deed plan_deed(const struct plan_batch *batch, uint64_t index, uint64_t attempt);
-struct fate plan_fate(const struct plan_batch *batch, uint64_t index);
+/* ... from sim->coda: one batch more, after all else; the time until it must have ended. False:
+ * there is none. */
+bool plan_draw_coda(struct sim *sim, struct plan *plan);
+
+struct deed plan_deed(const struct plan_batch *batch,
+                      uint64_t generation,
+                      uint64_t index,
+                      uint64_t attempt);
+struct fate plan_fate(const struct plan_batch *batch, uint64_t generation, uint64_t index);
 
 /* enum tri_outcome of one attempt. */
-uint64_t plan_outcome(const struct plan_batch *batch, uint64_t index, uint64_t attempt);
+uint64_t plan_outcome(const struct plan_batch *batch,
+                      uint64_t generation,
+                      uint64_t index,
+                      uint64_t attempt);
 
 /* Append the msgpack of the argument, which is the result as well. */
 void plan_value(const struct plan_batch *batch, uint64_t index, struct tri_buffer *out);

@@ -38,12 +38,17 @@ static uint64_t duration(const struct plan_batch *batch, uint64_t index)
     return batch->task_us_min + (dice >> 32) % (batch->task_us_max - batch->task_us_min + 1);
 }
 
-struct deed plan_deed(const struct plan_batch *batch, uint64_t index, uint64_t attempt)
+struct deed plan_deed(const struct plan_batch *batch,
+                      uint64_t generation,
+                      uint64_t index,
+                      uint64_t attempt)
 {
     struct deed deed = { DEED_OK, duration(batch, index) };
     uint64_t bad = roll(batch, index, 0);
     uint64_t flaky = roll(batch, index, 1);
 
+    if (batch->mends && generation > 1 + (bad >> 40) % 3)
+        return deed;
     deed.kind = pick(batch->bad, bad % SIM_ALWAYS);
     if (deed.kind == DEED_OK && attempt <= 1 + (flaky >> 40) % 3)
         deed.kind = pick(batch->flaky, flaky % SIM_ALWAYS);
@@ -69,13 +74,13 @@ static uint64_t outcome_of(enum deed_kind kind)
     return TRI_OUTCOME_OK;
 }
 
-struct fate plan_fate(const struct plan_batch *batch, uint64_t index)
+struct fate plan_fate(const struct plan_batch *batch, uint64_t generation, uint64_t index)
 {
     uint64_t failures = 0;
     uint64_t crashes = 0;
 
     for (uint64_t attempt = 1;; attempt++) {
-        uint64_t outcome = outcome_of(plan_deed(batch, index, attempt).kind);
+        uint64_t outcome = outcome_of(plan_deed(batch, generation, index, attempt).kind);
 
         if (outcome == TRI_OUTCOME_CRASHED)
             crashes++;
@@ -86,9 +91,12 @@ struct fate plan_fate(const struct plan_batch *batch, uint64_t index)
     }
 }
 
-uint64_t plan_outcome(const struct plan_batch *batch, uint64_t index, uint64_t attempt)
+uint64_t plan_outcome(const struct plan_batch *batch,
+                      uint64_t generation,
+                      uint64_t index,
+                      uint64_t attempt)
 {
-    return outcome_of(plan_deed(batch, index, attempt).kind);
+    return outcome_of(plan_deed(batch, generation, index, attempt).kind);
 }
 
 /* Mostly small, some as large as the plan lets them be. */

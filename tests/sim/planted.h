@@ -14,41 +14,42 @@
 #include <stdint.h>
 
 /* number, name, the file, the guarantee that it breaks, what it does */
-#define PLANTED_MAP(X)                                                                            \
-    X(1, ACCEPTED_EARLY, "broker/engine/submit.c", 1, "a batch is accepted before it is durable") \
-    X(2, ROW_EARLY, "broker/engine/out.c", 1, "a row is sent before it is durable")               \
-    X(3, STOLEN_TAIL, "broker/engine/lease.c", 2, "the last task of a stolen slice is lost")      \
-    X(4, RESUME_BLIND, "client/lib/append.c", 3,                                                  \
-      "arguments that were lost with a connection are not sent again")                            \
-    X(5, LAST_CHUNK, "broker/engine/recover.c", 3,                                                \
-      "arguments that were added last are not found again after a restart")                       \
-    X(6, PARTIAL_TWICE, "broker/engine/result.c", 4,                                              \
-      "a partial is folded although its tasks are done")                                          \
-    X(7, EPOCH_FORGOTTEN, "broker/engine/recover.c", 4, "a restart begins no new epoch")          \
-    X(8, STALE_FAILURE, "broker/engine/ended.c", 4,                                               \
-      "the failure of a stale attempt is charged to the current one")                             \
-    X(9, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")            \
-    X(10, READER_DELETES, "broker/engine/attach.c", 5,                                            \
-      "what a reader has got is taken for acknowledged")                                          \
-    X(11, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")                \
-    X(12, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault")  \
-    X(13, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")           \
-    X(14, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")                 \
-    X(15, REPORT_EARLY, "broker/engine/out.c", 10,                                                \
-      "an acknowledgement is sent before what it acknowledges is durable")                        \
-    X(16, WALL_CLOCK, "broker/engine/lease.c", 11, "leases go by a clock that jumps")             \
-    X(17, CREDIT_IGNORED, "worker/session/reports.c", 12, "results go without credit")            \
-    X(18, NEVER_RECEIVED, "broker/engine/heartbeat.c", 13,                                        \
-      "a lease is renewed that its worker never got")                                             \
-    X(19, UNSENT, "worker/session/reports.c", 13,                                                 \
-      "reports that were lost with a connection are not sent again")                              \
-    X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")            \
-    X(21, DEADLINE_LATE, "worker/session/connection.c", 11,                                       \
-      "a worker counts its deadline from the answer, not from what was answered")                 \
-    X(22, SYNC_LATER, "broker/store/database_schema.c", 10, "a commit does not sync the log")     \
-    X(23, DURABLE_EARLY, "broker/store/clerk_work.c", 1,                                          \
-      "a transaction is called durable before the disk has it")                                   \
-    X(24, SYNC_RETRIED, "broker/store/database_schema.c", 10, "a sync that failed is tried again")
+#define PLANTED_MAP(X)                                                                             \
+    X(1, ACCEPTED_EARLY, "broker/engine/submit.c", 1, "a batch is accepted before it is durable")  \
+    X(2, ROW_EARLY, "broker/engine/out.c", 1, "a row is sent before it is durable")                \
+    X(3, STOLEN_TAIL, "broker/engine/lease.c", 2, "the last task of a stolen slice is lost")       \
+    X(4, RESUME_BLIND, "client/lib/append.c", 3,                                                   \
+      "arguments that were lost with a connection are not sent again")                             \
+    X(5, LAST_CHUNK, "broker/engine/recover.c", 3,                                                 \
+      "arguments that were added last are not found again after a restart")                        \
+    X(6, PARTIAL_TWICE, "broker/engine/result.c", 4,                                               \
+      "a partial is folded although its tasks are done")                                           \
+    X(7, EPOCH_FORGOTTEN, "broker/engine/recover.c", 4, "a restart begins no new epoch")           \
+    X(8, STALE_FAILURE, "broker/engine/ended.c", 4,                                                \
+      "the failure of a stale attempt is charged to the current one")                              \
+    X(9, ROW_TWICE, "client/lib/rows.c", 5, "a row that comes again is applied again")             \
+    X(10, READER_DELETES, "broker/engine/attach.c", 5,                                             \
+      "what a reader has got is taken for acknowledged")                                           \
+    X(11, CRASH_USES_RETRY, "broker/engine/ended.c", 6, "a crash uses up a retry")                 \
+    X(12, VANISHED_CHARGED, "broker/engine/crash.c", 7, "a vanished worker is its task's fault")   \
+    X(13, CANCEL_LATE, "broker/engine/cancel.c", 8, "what runs goes on after a cancel")            \
+    X(14, RETENTION, "broker/engine/batch.c", 9, "results go when a lease would")                  \
+    X(15, REPORT_EARLY, "broker/engine/out.c", 10,                                                 \
+      "an acknowledgement is sent before what it acknowledges is durable")                         \
+    X(16, WALL_CLOCK, "broker/engine/lease.c", 11, "leases go by a clock that jumps")              \
+    X(17, CREDIT_IGNORED, "worker/session/reports.c", 12, "results go without credit")             \
+    X(18, NEVER_RECEIVED, "broker/engine/heartbeat.c", 13,                                         \
+      "a lease is renewed that its worker never got")                                              \
+    X(19, UNSENT, "worker/session/reports.c", 13,                                                  \
+      "reports that were lost with a connection are not sent again")                               \
+    X(20, CHANCE, "broker/engine/engine.c", 14, "chance is another in the next world")             \
+    X(21, DEADLINE_LATE, "worker/session/connection.c", 11,                                        \
+      "a worker counts its deadline from the answer, not from what was answered")                  \
+    X(22, SYNC_LATER, "broker/store/database_schema.c", 10, "a commit does not sync the log")      \
+    X(23, DURABLE_EARLY, "broker/store/clerk_work.c", 1,                                           \
+      "a transaction is called durable before the disk has it")                                    \
+    X(24, SYNC_RETRIED, "broker/store/database_schema.c", 10, "a sync that failed is tried again") \
+    X(25, RETRIED_SHOWN, "broker/engine/retry.c", 4, "failures that were retried are shown still")
 
 enum planted_bug {
     PLANTED_NONE,

@@ -94,6 +94,7 @@ struct sim {
     uint64_t hash;
     struct tri_prng prng;
     struct tri_prng other; /* for what came later: seeds that were kept mean the same as before */
+    struct tri_prng coda;  /* for what follows when all else is over (coda.h) */
     struct tri_heap queue;
     struct sim_counts counts;
     struct vault_counts vault_counts;
@@ -111,6 +112,7 @@ struct sim {
     struct confused *confused;   /* NULL: nobody */
     struct vault *vault;         /* NULL: its store is made up (disk.h) */
     struct partition *partition; /* NULL: none */
+    struct coda *coda_begun;     /* NULL: not */
 };
 
 struct sim_options {

@@ -3,6 +3,7 @@
 #include "tests/sim/broker.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/client.h"
+#include "tests/sim/coda.h"
 #include "tests/sim/confused.h"
 #include "tests/sim/fault.h"
 #include "tests/sim/mishap.h"
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 
 #define OTHER UINT64_C(0x6f74686572) /* any number: another stream of chance */
+#define CODA UINT64_C(0x636f6461)
 #define MESSAGES_MIN 2000
 #define FORGET_US (20 * SIM_S) /* what may follow when all was read */
 
@@ -26,6 +28,7 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
     sim_remember(seed, options);
     tri_prng_init(&sim->prng, seed);
     tri_prng_init(&sim->other, tri_mix64(seed + OTHER));
+    tri_prng_init(&sim->coda, tri_mix64(seed + CODA));
     tri_heap_init(&sim->queue);
     sim->plan = tri_alloc(1, sizeof(*sim->plan));
     plan_draw(sim, sim->plan);
@@ -50,6 +53,7 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
 
 static void end(struct sim *sim)
 {
+    coda_end(sim);
     partition_end(sim);
     confused_end(sim);
     stranger_end(sim);
@@ -110,6 +114,8 @@ static void check_rest(struct sim *sim)
 void sim_run(uint64_t seed, const struct sim_options *options, struct sim *sim)
 {
     begin(sim, seed, options);
+    live(sim, is_read, sim->plan->end_at);
+    coda_begin(sim);
     live(sim, is_read, sim->plan->end_at);
     client_forget_all(sim);
     live(sim, client_all_over,
