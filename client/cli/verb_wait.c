@@ -21,7 +21,7 @@ static bool is_of(struct tri_client *client, uint64_t number, bool *command, boo
     const char *reducer;
     char *text = NULL;
 
-    if (tri_client_show(client, number, &text, &error) != TRI_OK) {
+    if (tri_client_describe(client, number, &text, &error) != TRI_OK) {
         cli_error("%s", error.text);
         return false;
     }

@@ -224,6 +224,22 @@ static void write_list(const char *name, const struct tri_buffer *list, struct t
     out->failed = out->failed || list->failed;
 }
 
+enum tri_status tri_client_describe(struct tri_client *client,
+                                    uint64_t number,
+                                    char **json,
+                                    struct tri_error *error)
+{
+    struct tri_buffer out = { 0 };
+    struct lists lists = { 0 };
+    enum tri_status status;
+
+    if (number > INT64_MAX)
+        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    status = read_shown(client, number, false, &lists, &out, error);
+    tri_json_raw(&out, "}");
+    return tri_give_json(status, &out, json, error);
+}
+
 enum tri_status tri_client_show(struct tri_client *client,
                                 uint64_t number,
                                 char **json,

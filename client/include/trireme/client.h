@@ -63,8 +63,7 @@ TRI_API int tri_client_fd(const struct tri_client *client);
 TRI_API enum tri_status tri_client_process(struct tri_client *client,
                                            int timeout_ms,
                                            struct tri_error *error);
-/* Make a call of another thread or a signal handler that waits inside the library return
- * TRI_CANCELLED once. Async-signal-safe. */
+/* A call that waits returns TRI_CANCELLED once. From any thread; async-signal-safe. */
 TRI_API void tri_client_interrupt(struct tri_client *client);
 
 /* ---- batches -------------------------------------------------------------------------------- */
@@ -79,19 +78,17 @@ struct tri_batch_options {
     bool range; /* arguments are integers first, first+step, ... (count of them) */
     int64_t range_first, range_step;
     uint64_t range_count;
-    const char *model;   /* "auto" "process" "thread" "async" "serial" */
-    uint64_t width;      /* oars per worker; 0: chosen */
-    uint64_t timeout_ms; /* per task; 0: none */
-    uint64_t retries;
-    uint64_t crash_limit; /* 3 */
-    int halt;             /* 0 never, 1 soon, 2 now */
+    const char *model;             /* "auto" "process" "thread" "async" "serial" */
+    uint64_t width;                /* oars per worker; 0: chosen */
+    uint64_t timeout_ms;           /* per task; 0: none */
+    uint64_t retries, crash_limit; /* 0, 3 */
+    int halt;                      /* 0 never, 1 soon, 2 now */
     uint64_t halt_fail_count, halt_fail_percent;
     uint64_t priority;
     const char *const *labels;
     const char *reducer; /* "sum", "top:10", ... or NULL: every value comes back */
     const char *plugin;
-    bool truncate;
-    bool spawn;
+    bool truncate, spawn;
     bool lines; /* string arguments are input lines: "12" becomes 12 for an integer handler */
     uint64_t output_bytes_max; /* 0: 16 MiB */
     bool unordered;            /* deliver as results come */
@@ -179,8 +176,7 @@ struct tri_result_run {
     const uint8_t *blob;
     const char *model;
     struct tri_bytes worker;
-    uint64_t wall_us; /* mean per task */
-    uint64_t cpu_us;
+    uint64_t wall_us, cpu_us; /* mean per task */
 };
 TRI_API enum tri_status tri_batch_next_run(struct tri_batch *batch,
                                            int timeout_ms,
@@ -228,7 +224,7 @@ TRI_API enum tri_status tri_client_forget(struct tri_client *client,
                                           uint64_t number,
                                           struct tri_error *error);
 
-/* Answers as JSON text (docs/man/trireme.1 gives the fields); free() them. */
+/* JSON (docs/man/trireme.1 gives the fields); free() it. `describe`: `show` without its tasks. */
 TRI_API enum tri_status tri_client_list(struct tri_client *client,
                                         char **json,
                                         struct tri_error *error);
@@ -236,6 +232,10 @@ TRI_API enum tri_status tri_client_show(struct tri_client *client,
                                         uint64_t number,
                                         char **json,
                                         struct tri_error *error);
+TRI_API enum tri_status tri_client_describe(struct tri_client *client,
+                                            uint64_t number,
+                                            char **json,
+                                            struct tri_error *error);
 TRI_API enum tri_status tri_client_explain(struct tri_client *client,
                                            uint64_t number,
                                            char **json,

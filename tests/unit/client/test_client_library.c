@@ -441,6 +441,23 @@ START_TEST(the_argument_of_a_dead_task_is_shown_or_why_there_is_none)
 }
 END_TEST
 
+START_TEST(a_batch_is_described_without_its_tasks)
+{
+    struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .knows_tasks = true });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    char *json;
+
+    ck_assert_int_eq(tri_client_describe(client, 1, &json, &error), TRI_OK);
+    ck_assert_ptr_nonnull(strstr(json, "{\"batch\":{\"number\":1,"));
+    ck_assert_ptr_nonnull(strstr(json, ",\"spec\":null}"));
+    ck_assert_ptr_null(strstr(json, "\"dead\":["));
+    free(json);
+    ck_assert_int_eq(tri_client_describe(client, UINT64_MAX, &json, &error), TRI_NOTFOUND);
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
+}
+END_TEST
+
 START_TEST(a_dead_task_is_shown_with_all_its_attempts)
 {
     char *lists = shown_by(&(struct tiny_options){ .knows_tasks = true });
@@ -553,6 +570,7 @@ int main(void)
     tcase_add_test(tcase, an_interruption_ends_one_wait);
     tcase_add_test(tcase, a_poll_loop_sees_everything_through_one_descriptor);
     tcase_add_test(tcase, lists_come_in_pages_and_unknown_questions_are_errors);
+    tcase_add_test(tcase, a_batch_is_described_without_its_tasks);
     tcase_add_test(tcase, a_dead_task_is_shown_with_all_its_attempts);
     tcase_add_test(tcase, the_argument_of_a_dead_task_is_shown_or_why_there_is_none);
     tcase_add_test(tcase,
