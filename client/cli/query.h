@@ -22,7 +22,12 @@ typedef enum tri_status query_fn(struct tri_client *client,
                                  uint64_t number,
                                  char **json,
                                  struct tri_error *error);
-typedef int query_print_fn(const struct cli *cli, json_t *root, const struct selection *selection);
+typedef int query_print_fn(const struct cli *cli,
+                           const char *json,
+                           const struct selection *selection);
+
+/* The JSON value at `*at`, which is behind it then; NULL when there is none. */
+json_t *query_take(const char **at);
 
 /* Ask about every batch that the arguments name; an answer is printed as it came when JSON is
  * wanted, and by `print` as text. Returns the exit status. */

@@ -28,6 +28,17 @@ unsigned long long query_number(json_t *object, const char *key)
     return (unsigned long long)json_integer_value(json_object_get(object, key));
 }
 
+json_t *query_take(const char **at)
+{
+    json_error_t error;
+    json_t *value =
+        json_loads(*at, JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+
+    if (value != NULL)
+        *at += error.position; /* bytes read */
+    return value;
+}
+
 /* Print the answer as it came when JSON is wanted; else parse it. NULL: nothing left to do. */
 static json_t *open_answer(const struct cli *cli, char *text)
 {
@@ -36,7 +47,7 @@ static json_t *open_answer(const struct cli *cli, char *text)
     if (cli->output == CLI_JSON || cli->output == CLI_JSONL)
         puts(text);
     else if (cli->output == CLI_TEXT)
-        root = json_loads(text, JSON_ALLOW_NUL, NULL);
+        root = json_loads(text, 0, NULL);
     free(text);
     return root;
 }
@@ -81,8 +92,11 @@ int verb_list(struct cli *cli)
     return status;
 }
 
-static int print_explained(const struct cli *cli, json_t *root, const struct selection *selection)
+static int print_explained(const struct cli *cli,
+                           const char *json,
+                           const struct selection *selection)
 {
+    json_t *root = query_take(&json);
     size_t i;
     json_t *line;
 
@@ -92,6 +106,7 @@ static int print_explained(const struct cli *cli, json_t *root, const struct sel
     {
         puts(json_is_string(line) ? query_plain(line) : "?");
     }
+    json_decref(root);
     return CLI_OK;
 }
 
@@ -107,16 +122,16 @@ int query_each(struct cli *cli, query_fn *query, query_print_fn *print)
     if (select_read(cli, client, &selected, &status)) {
         for (size_t i = 0; i < selected.count; i++) {
             char *text = NULL;
-            json_t *root;
 
             if (query(client, selected.items[i].number, &text, &error) != TRI_OK) {
                 status = cli_fail(&error);
                 continue;
             }
-            root = open_answer(cli, text);
-            if (root != NULL && print(cli, root, &selected.items[i]) != CLI_OK)
+            if (cli->output == CLI_JSON || cli->output == CLI_JSONL)
+                puts(text);
+            else if (cli->output == CLI_TEXT && print(cli, text, &selected.items[i]) != CLI_OK)
                 status = CLI_USAGE;
-            json_decref(root);
+            free(text);
         }
         select_free(&selected);
     }

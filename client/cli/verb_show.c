@@ -1,9 +1,11 @@
 /* verb_show.c - a batch, and what has happened to its dead tasks. */
 #include "client/cli/query.h"
+#include "common/assert.h"
 #include "common/types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Everything of an object, a line per field that says something. */
 static void print_fields(json_t *object)
@@ -146,63 +148,111 @@ static void print_dead(unsigned long long batch, json_t *task, bool history)
 
 /* ---- tasks that were asked for -------------------------------------------------------------- */
 
-static json_t *find_task(json_t *list, uint64_t index)
-{
-    size_t i;
+/* One of them, as far as it has been found. */
+struct chosen {
     json_t *task;
+    bool is_dead;
+};
 
-    json_array_foreach(list, i, task)
-    {
-        if (query_number(task, "index") == index)
-            return task;
-    }
-    return NULL;
-}
-
-static int print_chosen(json_t *root, unsigned long long batch, uint64_t index)
+static int print_chosen(const struct chosen *chosen,
+                        unsigned long long batch,
+                        unsigned long long count,
+                        unsigned long long number)
 {
-    unsigned long long count = query_number(json_object_get(root, "batch"), "count");
-    unsigned long long number = index;
-    json_t *dead = find_task(json_object_get(root, "dead"), index);
-    json_t *retrying = find_task(json_object_get(root, "retrying"), index);
-
     if (number >= count) {
         cli_error("batch %llu has %llu task%s: there is no %llu/%llu", batch, count,
                   tri_plural(count), batch, number);
         return CLI_USAGE;
     }
-    if (dead != NULL) {
-        print_dead(batch, dead, true);
-    } else if (retrying != NULL) {
+    if (chosen->task != NULL && chosen->is_dead) {
+        print_dead(batch, chosen->task, true);
+    } else if (chosen->task != NULL) {
         printf("task %llu/%llu is not dead: it is tried again\n", batch, number);
-        print_history(retrying);
+        print_history(chosen->task);
     } else {
         printf("task %llu/%llu is not dead\n", batch, number);
     }
     return CLI_OK;
 }
 
-static int print_shown(const struct cli *cli, json_t *root, const struct selection *selection)
+/* ---- the answer, piece by piece ------------------------------------------------------------- */
+
+/* It may have a million tasks: as a tree they would take ten times the memory of the text. */
+struct reading {
+    const struct cli *cli;
+    const struct selection *selection;
+    struct chosen *chosen; /* as many as the selection has tasks */
+    unsigned long long count;
+};
+
+static void on_task(struct reading *self, bool is_dead, json_t *task)
 {
-    int status = CLI_OK;
-    size_t i;
+    const struct selection *selection = self->selection;
+
+    if (selection->task_count == 0 && is_dead)
+        print_dead(selection->number, task, self->cli->dead);
+    for (size_t i = 0; i < selection->task_count; i++) {
+        if (selection->tasks[i] != query_number(task, "index") || self->chosen[i].task != NULL)
+            continue;
+        self->chosen[i] = (struct chosen){ json_incref(task), is_dead };
+    }
+}
+
+/* The batch and its spec. */
+static void on_object(struct reading *self, const char *key, json_t *object)
+{
+    if (strcmp(key, "batch") == 0)
+        self->count = query_number(object, "count");
+    if (!self->cli->dead && self->selection->task_count == 0)
+        print_fields(object);
+}
+
+/* The tasks of a list; returns where it ends. */
+static const char *read_tasks(struct reading *self, const char *key, const char *at)
+{
     json_t *task;
 
-    for (i = 0; i < selection->task_count; i++) {
-        if (print_chosen(root, selection->number, selection->tasks[i]) != CLI_OK)
+    for (at++; *at != ']' && (task = query_take(&at)) != NULL; at += *at == ',') {
+        on_task(self, strcmp(key, "dead") == 0, task);
+        json_decref(task);
+    }
+    return at + (*at == ']');
+}
+
+/* The library's JSON has no blanks between values. */
+static void read_answer(struct reading *self, const char *at)
+{
+    json_t *key;
+
+    for (at++; *at == '"' && (key = query_take(&at)) != NULL; at += *at == ',') {
+        at += *at == ':';
+        if (*at == '[') {
+            at = read_tasks(self, json_string_value(key), at);
+        } else {
+            json_t *object = query_take(&at);
+
+            on_object(self, json_string_value(key), object);
+            json_decref(object);
+        }
+        json_decref(key);
+    }
+}
+
+static int print_shown(const struct cli *cli, const char *json, const struct selection *selection)
+{
+    struct reading reading = { .cli = cli, .selection = selection };
+    int status = CLI_OK;
+
+    reading.chosen = tri_alloc(selection->task_count + 1, sizeof(*reading.chosen));
+    read_answer(&reading, json);
+    for (size_t i = 0; i < selection->task_count; i++) {
+        if (print_chosen(&reading.chosen[i], selection->number, reading.count, selection->tasks[i])
+            != CLI_OK)
             status = CLI_USAGE;
+        json_decref(reading.chosen[i].task);
     }
-    if (selection->task_count != 0)
-        return status;
-    if (!cli->dead) {
-        print_fields(json_object_get(root, "batch"));
-        print_fields(json_object_get(root, "spec"));
-    }
-    json_array_foreach(json_object_get(root, "dead"), i, task)
-    {
-        print_dead(selection->number, task, cli->dead);
-    }
-    return CLI_OK;
+    free(reading.chosen);
+    return status;
 }
 
 int verb_show(struct cli *cli)
