@@ -181,6 +181,7 @@ static void lose_unsynced(struct file *file,
         loss->kept++;
         if (left.size < at + size)
             image_resize(&left, at + size);
+        tri_assert(left.data != NULL);
         memcpy(left.data + at, file->now.data + at, size);
     }
     if (file->now.size < file->synced.size && is_kept(cut, state))
@@ -443,6 +444,28 @@ static int disk_full_path(sqlite3_vfs *vfs, const char *name, int size, char *pa
     (void)vfs;
     sqlite3_snprintf(size, path, "%s", name);
     return SQLITE_OK;
+}
+
+/* Where the only one of them begins. */
+static uint8_t *find_bytes(const struct image *image, const uint8_t *bytes, size_t size)
+{
+    uint8_t *first = image->size != 0 ? memmem(image->data, image->size, bytes, size) : NULL;
+    size_t behind = first != NULL ? image->size - (size_t)(first + 1 - image->data) : 0;
+
+    return first != NULL && memmem(first + 1, behind, bytes, size) == NULL ? first : NULL;
+}
+
+bool disk_rot(const char *name, const uint8_t *bytes, size_t size)
+{
+    struct file *file = find_file(name, false);
+    uint8_t *now = file != NULL ? find_bytes(&file->now, bytes, size) : NULL;
+    uint8_t *synced = file != NULL ? find_bytes(&file->synced, bytes, size) : NULL;
+
+    if (now == NULL || synced == NULL)
+        return false;
+    now[size / 2] ^= 1;
+    synced[size / 2] ^= 1;
+    return true;
 }
 
 static int disk_randomness(sqlite3_vfs *vfs, int size, char *into)

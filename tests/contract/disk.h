@@ -60,4 +60,8 @@ struct disk_loss disk_cut(const struct disk_cut *cut);
 /* The same with sectors of 512 bytes, half of which are there. */
 void disk_power_cut(uint64_t seed);
 
+/* A bit in the middle of these bytes flips where the file has them. False: it has not, or not only
+ * once. */
+bool disk_rot(const char *name, const uint8_t *bytes, size_t size);
+
 #endif

@@ -48,15 +48,16 @@ static struct tri_frame *find_payload(const struct broker *self, struct store_ke
 static void take_loaded(struct sim *sim)
 {
     const struct broker *self = sim->broker;
-    struct event event = { .text = "no such row" };
+    struct event event = { 0 };
 
     while (self->engine != NULL && vault_fetched(sim, &event.key, &event.status)) {
         const struct tri_frame *payload = find_payload(self, event.key);
 
-        if (event.status != (payload != NULL ? TRI_OK : TRI_NOTFOUND))
+        if ((event.status == TRI_NOTFOUND) != (payload == NULL))
             sim_fail(sim, "a payload that was %s is not what the store says of it: %s",
                      payload != NULL ? "put" : "not put", tri_status_text(event.status));
-        event.type = payload != NULL ? EVENT_LOADED : EVENT_LOAD_FAILED;
+        event.type = event.status == TRI_OK ? EVENT_LOADED : EVENT_LOAD_FAILED;
+        event.text = tri_status_text(event.status);
         step(sim, &event, NULL);
     }
 }

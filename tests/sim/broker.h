@@ -50,6 +50,9 @@ void broker_await(struct sim *sim, const struct doom *doom);
 /* It dies when it has to read from its disk (vault.h), which fails. */
 void broker_await_read(struct sim *sim, uint64_t down_us);
 
+/* Arguments that its disk has are damaged there: some chunk of them, by any number. */
+void broker_rot(struct sim *sim, uint64_t number);
+
 /* Its disk is filled by others for so long. */
 void broker_fill(struct sim *sim, uint64_t us);
 

@@ -1,5 +1,6 @@
 /* How the broker comes up, stands still, and dies. */
 #include "common/assert.h"
+#include "common/proto/chunk.h"
 #include "tests/sim/broker_state.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/net.h"
@@ -354,4 +355,34 @@ bool broker_pause(struct sim *sim, uint64_t us, bool its_clock)
         return false;
     self->quiet_until = self->node.paused_until + sim->plan->options.limits.heartbeat_ms * SIM_MS;
     return true;
+}
+
+/* ---- a disk that rots ----------------------------------------------------------------------- */
+
+/* Its tasks cannot be run any more, as soon as it has to be read. */
+static void spoil(struct sim *sim, const struct store_row *row)
+{
+    struct tri_chunk chunk;
+
+    if (!vault_rot(sim, row->key, row->payload->bytes))
+        return;
+    sim_tell(sim, "FAULT", "arguments of batch %llu from %llu on are damaged",
+             (unsigned long long)row->key.batch, (unsigned long long)row->key.key);
+    sim->counts.faults++;
+    tri_assert(tri_items_open(row->payload->bytes, &chunk, NULL) == TRI_OK);
+    checker_spoils(sim, row->key.batch, row->key.key, chunk.count);
+}
+
+void broker_rot(struct sim *sim, uint64_t number)
+{
+    const struct store *store = &sim->broker->disk.durable;
+    const struct store_row **rows = store_list(store);
+    size_t chunks = 0;
+
+    for (size_t i = 0; i < store->rows; i++)
+        if (rows[i]->key.table == STORE_CHUNK)
+            rows[chunks++] = rows[i];
+    if (chunks != 0)
+        spoil(sim, rows[number % chunks]);
+    free(rows);
 }

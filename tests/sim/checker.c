@@ -322,6 +322,14 @@ void checker_blames(struct sim *sim,
     task->blamed++;
 }
 
+void checker_spoils(struct sim *sim, uint64_t number, uint64_t first, uint64_t count)
+{
+    struct watch *watch = watch_find(sim, number);
+
+    for (uint64_t i = first; watch != NULL && i < first + count; i++)
+        watch_task(sim, watch, i)->spoiled = true;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 void checker_follow(struct sim *sim, const struct plan_batch *batch)

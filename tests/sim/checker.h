@@ -97,6 +97,10 @@ void checker_blames(struct sim *sim,
                     uint64_t generation,
                     uint64_t index);
 
+/* So many arguments of that batch can perhaps not be read from the store any more: their tasks may
+ * fail. */
+void checker_spoils(struct sim *sim, uint64_t number, uint64_t first, uint64_t count);
+
 /* ---- applications --------------------------------------------------------------------------- */
 
 /* Somebody who reads the results of a batch; `whole`: from its beginning, and alone. */

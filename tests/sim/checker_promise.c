@@ -61,7 +61,7 @@ bool promise_is_sure(const struct sim *sim,
         return false;
     if (loan->life != sim->checker->life && index >= watch->kept)
         return false;
-    return task->standing == STANDING_OPEN && !task->asked && task->charged == 0
+    return task->standing == STANDING_OPEN && !task->asked && !task->spoiled && task->charged == 0
            && task->blamed == 0 && task->vanished == 0 && task->alone_with == 0;
 }
 

@@ -86,8 +86,9 @@ void reserve_gets(struct sim *sim, const struct tri_message *message, struct tri
 /* Nothing that was said could have ended it. */
 static bool is_surely_open(const struct task *task)
 {
-    return task->standing == STANDING_OPEN && !task->reported && !task->asked && task->charged == 0
-           && task->blamed == 0 && task->vanished == 0 && task->alone_with == 0;
+    return task->standing == STANDING_OPEN && !task->reported && !task->asked && !task->spoiled
+           && task->charged == 0 && task->blamed == 0 && task->vanished == 0
+           && task->alone_with == 0;
 }
 
 static bool has_started(const struct loan *loan, uint64_t index)

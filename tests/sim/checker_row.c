@@ -193,13 +193,14 @@ static void check_death(struct sim *sim,
     uint64_t planned = plan_outcome(batch, generation, index, entry->attempts);
     bool may_be_early = watch->stopped || row_may_halt(sim, batch);
     bool may_be_blamed = task->blamed != 0 || vanish_count(sim, task) != 0;
-    bool is_inflicted = entry->outcome == TRI_OUTCOME_CRASHED && may_be_blamed;
+    bool is_unreadable = entry->outcome == TRI_OUTCOME_FAILED && task->spoiled;
+    bool is_inflicted = (entry->outcome == TRI_OUTCOME_CRASHED && may_be_blamed) || is_unreadable;
 
     if (entry->outcome != planned && !is_inflicted)
         sim_fail(sim, "task %s/%llu ended as %s at attempt %llu, where it should be %s",
                  batch->name, (unsigned long long)index, tri_outcome_text(entry->outcome),
                  (unsigned long long)entry->attempts, tri_outcome_text(planned));
-    if (!may_be_blamed
+    if (!may_be_blamed && !is_unreadable
         && (may_be_early ? entry->attempts > fate.attempts : entry->attempts != fate.attempts))
         sim_fail(sim, "task %s/%llu died after %llu attempts, not %llu", batch->name,
                  (unsigned long long)index, (unsigned long long)entry->attempts,

@@ -36,6 +36,7 @@ struct task {
     bool in_chunk : 1;   /* of the row at hand */
     bool read : 1;       /* an application has it */
     bool retried : 1;    /* somebody has asked for that */
+    bool spoiled : 1;    /* its argument may be lost */
     bool returned : 1;   /* its newest lease is over for it: it was reported, or given back */
 };
 

@@ -206,12 +206,12 @@ static void print_disk(const struct totals *totals)
     const struct vault_counts *sum = &totals->vault;
     double n = totals->worlds != 0 ? (double)totals->worlds : 1;
 
-    printf(
-        "their disks: on average %.1f deaths halfway, %.1f power cuts, of what was not synced "
-        "%.1f blocks kept and %.1f lost, %.2f cuts torn, %.2f failed writes, %.2f failed reads\n",
-        (double)sum->halfway / n, (double)sum->cuts / n, (double)sum->kept / n,
-        (double)sum->lost / n, (double)sum->torn / n, (double)sum->errors / n,
-        (double)sum->reads / n);
+    printf("their disks: on average %.1f deaths halfway, %.1f power cuts, of what was not synced "
+           "%.1f blocks kept and %.1f lost, %.2f cuts torn, %.2f failed writes, %.2f failed reads, "
+           "%.2f damaged payloads\n",
+           (double)sum->halfway / n, (double)sum->cuts / n, (double)sum->kept / n,
+           (double)sum->lost / n, (double)sum->torn / n, (double)sum->errors / n,
+           (double)sum->reads / n, (double)sum->damaged / n);
 }
 
 int main(int argc, char **argv)

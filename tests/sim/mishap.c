@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct mishap {
-    struct sim_timer timers[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX];
+    struct sim_timer timers[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX + PLAN_ROTS_MAX];
 };
 
 static void suspend(struct sim *sim, const struct plan_mishap *mishap)
@@ -50,6 +50,9 @@ static void befall(struct sim *sim, void *context)
         break;
     case MISHAP_READ:
         broker_await_read(sim, mishap->us);
+        break;
+    case MISHAP_ROT:
+        broker_rot(sim, mishap->whom);
         break;
     case MISHAP_SUSPEND:
         sim->counts.faults++;

@@ -16,6 +16,7 @@
 #define PLAN_CODAS_MAX 1
 #define PLAN_MISHAPS_MAX 8
 #define PLAN_DISK_MISHAPS_MAX 8
+#define PLAN_ROTS_MAX 4
 
 enum deed_kind {
     DEED_OK,
@@ -113,6 +114,7 @@ enum mishap_kind {
     MISHAP_FULL,    /* its disk is full */
     MISHAP_SUSPEND, /* a machine stands still, and its clock with it */
     MISHAP_READ,    /* the next read of its disk fails: it stops */
+    MISHAP_ROT,     /* arguments that its disk has are damaged */
 };
 
 /* What befalls the broker, or (SUSPEND) a machine. */
@@ -121,7 +123,7 @@ struct plan_mishap {
     uint64_t at;
     bool in_commit; /* KILL, POWER: then in the middle of the next commit */
     uint64_t us;    /* until it is over */
-    uint64_t whom;  /* SUSPEND: 0 the broker, then workers, then clients */
+    uint64_t whom;  /* SUSPEND: 0 the broker, then workers, then clients; ROT: any number */
 };
 
 struct plan {
@@ -143,7 +145,7 @@ struct plan {
     uint64_t disk_bytes;    /* of its disk */
     uint64_t reserve_bytes; /* of them: kept for what is under way */
     uint64_t mishap_count;
-    struct plan_mishap mishaps[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX];
+    struct plan_mishap mishaps[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX + PLAN_ROTS_MAX];
 };
 
 /* Draw a plan from sim->prng. */
@@ -155,6 +157,7 @@ void plan_draw_mishaps(struct sim *sim, struct plan *plan);
 
 /* ... from `prng`: what befalls a broker whose disk tears, besides. */
 void plan_draw_disk(struct tri_prng *prng, struct plan *plan);
+void plan_draw_rots(struct tri_prng *prng, struct plan *plan);
 
 /* ... from sim->coda: one batch more, after all else; the time until it must have ended. False:
  * there is none. */

@@ -49,7 +49,8 @@
     X(23, DURABLE_EARLY, "broker/store/clerk_work.c", 1,                                           \
       "a transaction is called durable before the disk has it")                                    \
     X(24, SYNC_RETRIED, "broker/store/database_schema.c", 10, "a sync that failed is tried again") \
-    X(25, RETRIED_SHOWN, "broker/engine/retry.c", 4, "failures that were retried are shown still")
+    X(25, RETRIED_SHOWN, "broker/engine/retry.c", 4, "failures that were retried are shown still") \
+    X(26, SUM_IGNORED, "broker/store/database.c", 10, "a damaged payload passes for a good one")
 
 enum planted_bug {
     PLANTED_NONE,

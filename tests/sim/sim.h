@@ -84,6 +84,7 @@ struct vault_counts {
     uint64_t halfway; /* deaths in the middle of a transaction, of upkeep, or of a start */
     uint64_t errors;  /* I/O errors of writes and syncs */
     uint64_t reads;   /* ... and of reads */
+    uint64_t damaged; /* payloads that were read, and are not what was written */
 };
 
 struct sim {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #define VAULT UINT64_C(0x7661756c74) /* any number: another stream of chance */
+#define ROT UINT64_C(0x726f74)       /* the same */
+#define NEEDLE_BYTES 128             /* of a payload: enough to find it by */
 #define FULL_MS 200
 #define UPKEEP_MS 10000 /* by then the store has found time for it */
 
@@ -18,6 +20,8 @@ struct vault {
     struct store *store; /* NULL: closed */
     struct sim_timer upkeep;
     size_t block_bytes;
+    struct store_key rotten[PLAN_ROTS_MAX];
+    size_t rotten_count;
     uint64_t ticket;   /* of the store's last commit */
     bool is_under_way; /* it is not the disk's turn yet */
     bool read_fails;   /* the next one */
@@ -200,9 +204,36 @@ bool vault_load(struct sim *sim)
     return true;
 }
 
+static bool is_rotten(const struct vault *self, struct store_key key)
+{
+    for (size_t i = 0; i < self->rotten_count; i++)
+        if (store_key_equals(self->rotten[i], key))
+            return true;
+    return false;
+}
+
 bool vault_fetched(struct sim *sim, struct store_key *key, enum tri_status *status)
 {
-    return does(sim->vault)->fetched(sim->vault->store, key, status);
+    struct vault *self = sim->vault;
+
+    if (!does(self)->fetched(self->store, key, status))
+        return false;
+    if (*status == TRI_STORE && !is_rotten(self, *key))
+        sim_fail(sim, "a payload is called damaged, and is not: table %d batch %llu key %llu",
+                 key->table, (unsigned long long)key->batch, (unsigned long long)key->key);
+    sim->vault_counts.damaged += *status == TRI_STORE;
+    return true;
+}
+
+bool vault_rot(struct sim *sim, struct store_key key, struct tri_bytes payload)
+{
+    struct vault *self = sim->vault;
+
+    if (self->rotten_count == PLAN_ROTS_MAX || payload.size < 3 * NEEDLE_BYTES
+        || !disk_rot(self->options.file, payload.data + payload.size / 2, NEEDLE_BYTES))
+        return false;
+    self->rotten[self->rotten_count++] = key;
+    return true;
 }
 
 void vault_expect(const struct sim *sim, struct store_key key, struct tri_bytes payload)
@@ -387,6 +418,7 @@ void vault_begin(struct sim *sim)
 {
     static bool is_known;
     struct vault *self = tri_alloc(1, sizeof(*self));
+    struct tri_prng rot;
 
     tri_prng_init(&self->prng, tri_mix64(sim->seed + VAULT));
     if (!is_known)
@@ -403,6 +435,8 @@ void vault_begin(struct sim *sim)
     self->block_bytes = seldom(self, 3) ? 4096 : 512;
     self->upkeep = (struct sim_timer){ .fire = on_upkeep };
     plan_draw_disk(&self->prng, sim->plan);
+    tri_prng_init(&rot, tri_mix64(sim->seed + ROT));
+    plan_draw_rots(&rot, sim->plan);
     sim->vault = self;
 }
 

@@ -52,13 +52,17 @@ void vault_fetch(struct sim *sim, struct store_key key);
 /* The disk reads what was asked for. False: it failed, the store cannot be used any more. */
 bool vault_load(struct sim *sim);
 
-/* As store.h: fetched. */
+/* As store.h: fetched. TRI_STORE only of what has rotted. */
 bool vault_fetched(struct sim *sim, struct store_key *key, enum tri_status *status);
 
 /* The payload of a row can be sent now, and is this one. */
 void vault_expect(const struct sim *sim, struct store_key key, struct tri_bytes payload);
 
 /* ---- faults --------------------------------------------------------------------------------- */
+
+/* A bit of this payload flips, if the file has it, and not only its log. Whoever has it in memory
+ * does not notice. */
+bool vault_rot(struct sim *sim, struct store_key key, struct tri_bytes payload);
 
 /* The next read of a payload that needs the disk fails. */
 void vault_fail_read(struct sim *sim);
