@@ -393,6 +393,14 @@ static uint64_t beyond(const struct watch *watch)
     return watch->beyond_bytes > bytes ? watch->beyond_bytes : bytes;
 }
 
+/* The broker itself says that these tasks have failed: their arguments cannot be read. What was
+ * reserved for their results may be less than that takes. */
+static bool is_of_unreadable(struct sim *sim, struct watch *watch, const struct tri_msg_row *row)
+{
+    return row->worker.size == 0 && row->ranges.count != 0
+           && watch_task(sim, watch, tri_ranges_at(row->ranges, 0).first)->spoiled;
+}
+
 /* A row may go beyond the window alone, or as the one that everything waits for. (What was reserved
  * under an earlier, larger window, or none, comes too; so only the first is watched.) */
 static void fly(struct sim *sim,
@@ -403,7 +411,7 @@ static void fly(struct sim *sim,
     struct window *window = window_find(sim->checker, peer, row->number);
     struct watch *watch = watch_find(sim, row->number);
 
-    if (window == NULL || watch == NULL)
+    if (window == NULL || watch == NULL || is_of_unreadable(sim, watch, row))
         return;
     if (bytes > watch->row_bytes_max)
         watch->row_bytes_max = bytes;
