@@ -1,5 +1,6 @@
 """Parts of workers killed, and workers that stand still past their leases."""
 
+import contextlib
 import os
 import random
 import signal
@@ -40,9 +41,17 @@ def host(worker, dice):
 PARTS = {"session": session, "launcher": launcher, "host": host}
 
 
-def loads(lab, tally, dice):
-    return [Load(lab, tally, random.Random(dice.random()), model, ("--model", model))
-            for model in MODELS]
+@contextlib.contextmanager
+def loaded(tally, dice, workers):
+    """A lab with that many workers, and a client for each model: all their results come."""
+    with Lab() as lab:
+        for number in range(1, workers + 1):
+            lab.start_worker(number)
+        clients = [Load(lab, tally, random.Random(dice.random()), model, ("--model", model))
+                   for model in MODELS]
+        yield lab
+        for client in clients:
+            client.finish()
 
 
 def kill_part(lab, tally, dice, number, part):
@@ -66,26 +75,16 @@ def kill_part(lab, tally, dice, number, part):
 
 
 def kills(tally, dice, count):
-    lab = Lab()
-    with lab:
-        for number in (1, 2, 3):
-            lab.start_worker(number)
-        clients = loads(lab, tally, dice)
+    with loaded(tally, dice, 3) as lab:
         for turn in range(count):
             time.sleep(dice.uniform(0.05, 0.6))
             kill_part(lab, tally, dice, dice.choice((1, 2, 3)), tuple(PARTS)[turn % len(PARTS)])
-        for client in clients:
-            client.finish()
-        return True
+    return True
 
 
 def pauses(tally, dice, count):
     """The session stands still until its leases are someone else's, then wakes and reports."""
-    lab = Lab()
-    with lab:
-        for number in (1, 2):
-            lab.start_worker(number)
-        clients = loads(lab, tally, dice)
+    with loaded(tally, dice, 2) as lab:
         for turn in range(count):
             number = 1 + turn % 2
             worker = lab.workers[number]
@@ -98,6 +97,4 @@ def pauses(tally, dice, count):
             tally.fault("workers stopped past their leases")
             lab.fault_happened()
             trireme.wait_until(lambda: lab.leases_of(number) > 0, "it gets work again", 30)
-        for client in clients:
-            client.finish()
-        return True
+    return True
