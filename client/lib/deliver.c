@@ -137,8 +137,8 @@ bool tri_rows_are_jammed(const struct tri_follow *self)
 {
     const struct tri_batch_summary *summary = &self->summary;
 
-    return self->attached && self->state == FOLLOW_FOLLOWED && in_order(self) && !self->ended
-           && !self->hold && !tri_dlist_is_empty(&self->rows) && first_row(self) == NULL
+    return self->state == FOLLOW_FOLLOWED && in_order(self) && !self->ended && !self->hold
+           && !tri_dlist_is_empty(&self->rows) && first_row(self) == NULL
            && summary->ok + summary->failed + summary->cancelled > seen_count(self);
 }
 

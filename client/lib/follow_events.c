@@ -120,7 +120,6 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     self->not_before = 0;
     self->accepted = true;
     self->cluster = self->session->cluster;
-    self->attached = true;
     self->heard_at = now;
     self->number = message->number;
     if (message->batch.size == sizeof(self->uuid.bytes))
@@ -253,7 +252,6 @@ void tri_follow_ask_again(struct tri_follow *self)
 
 void tri_follow_lost(struct tri_follow *self)
 {
-    self->attached = self->attached || self->asked; /* it may have run since */
     tri_follow_ask_again(self);
     self->not_before = 0;
     self->append.resync = false;

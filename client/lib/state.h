@@ -179,7 +179,6 @@ struct tri_follow {
     bool asked;              /* SUBMIT or ATTACH is on its way */
     bool accepted;           /* was FOLLOWED before */
     struct tri_uuid cluster; /* in which it was accepted */
-    bool attached;           /* came (back) to it: there may be more rows than the window takes */
     bool absent;
     bool owner;
     bool unordered;

@@ -65,7 +65,8 @@ START_TEST(a_slow_task_is_waited_for)
 }
 END_TEST
 
-/* Nobody was there while it ran: of what was kept, the row with task 0 does not fit in. */
+/* Nobody was there while it ran: of what was kept, the row with task 0 does not fit in. The same
+ * process comes back (1), or another that knows its name (0). */
 START_TEST(who_submits_again_may_need_a_larger_window_as_well)
 {
     struct story s = story_up();
@@ -84,8 +85,10 @@ START_TEST(who_submits_again_may_need_a_larger_window_as_well)
                                        tri_buffer_bytes(&bytes), false, &batch, &s.error),
                      TRI_OK);
     tri_buffer_deinit(&bytes);
-    expect_message(&s, TRI_MESSAGE_SUBMIT);
-    connection_breaks(&s);
+    if (_i != 0) {
+        expect_message(&s, TRI_MESSAGE_SUBMIT);
+        connection_breaks(&s);
+    }
     accepted.accepted.request = expect_message(&s, TRI_MESSAGE_SUBMIT)->submit.request;
     accepted.accepted.number = progress.progress.number = 7;
     accepted.accepted.count = progress.progress.count = progress.progress.done = 9;
@@ -354,7 +357,7 @@ int main(void)
 
     tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
     tcase_add_test(tcase, a_slow_task_is_waited_for);
-    tcase_add_test(tcase, who_submits_again_may_need_a_larger_window_as_well);
+    tcase_add_loop_test(tcase, who_submits_again_may_need_a_larger_window_as_well, 0, 2);
     tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
     tcase_add_test(tcase, a_row_is_acknowledged_when_its_last_result_is_consumed_and_soon);
     tcase_add_test(tcase, acknowledgements_are_gathered_up_to_a_quarter_of_the_window);
