@@ -104,8 +104,10 @@ static void check_accepted(struct sim *sim,
     if (watch->number != 0 && watch->number != accepted->number)
         sim_fail(sim, "%s is batch %llu and was %llu", watch->plan->name,
                  (unsigned long long)accepted->number, (unsigned long long)watch->number);
-    if (watch->number == 0)
+    if (watch->number == 0) {
         sim->counts.batches++;
+        watch->born = self->life;
+    }
     watch->number = accepted->number;
     tri_map_put(&self->numbers, accepted->number, watch);
     check_count(sim, watch, accepted->count, accepted->hash);

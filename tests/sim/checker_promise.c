@@ -61,6 +61,9 @@ bool promise_is_sure(const struct sim *sim,
         return false;
     if (loan->life != sim->checker->life && index >= watch->kept)
         return false;
+    /* To the broker that lease is of another batch, which it has lost, with the same number. */
+    if (loan->life < watch->born)
+        return false;
     return task->standing == STANDING_OPEN && !task->asked && !task->spoiled && task->charged == 0
            && task->blamed == 0 && task->vanished == 0 && task->alone_with == 0;
 }

@@ -72,6 +72,7 @@ struct watch {
     bool sealed;      /* ... and was told that it is done */
     bool forgotten;   /* the same */
     bool ended;       /* END was said */
+    uint64_t born;    /* the life of the broker in which it was accepted */
     uint64_t kept;    /* arguments that were acknowledged before the broker died last */
     bool shared;      /* another client than its submitter has been its owner */
     struct row_seen *rows;
