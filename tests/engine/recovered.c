@@ -91,6 +91,9 @@ static void same_place(const struct engine *live,
     /* Leased, or pending: its wait is over, which nobody has written down. */
     if (was.wait_ms == 0 || is.wait_ms == 0)
         return;
+    /* Given back: the least wait, which nobody has written down; what is written is over by now. */
+    if (was.wait_ms <= live->options.limits.backoff_ms_min && is.wait_ms <= lag_ms(live, again))
+        return;
     SAME(is.wait_ms
              == least(was.wait_ms + lag_ms(live, again), live->options.limits.backoff_ms_max),
          a, "wait of a task");
