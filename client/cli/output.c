@@ -124,12 +124,13 @@ enum tri_status output_flush(struct output *self)
     write_all(STDERR_FILENO, &self->err);
     if (self->joblog != NULL)
         joblog_note(self, fflush(self->joblog) != 0);
+    self->joblog_is_behind = false;
     return status;
 }
 
 bool output_is_empty(const struct output *self)
 {
-    return self->out.size + self->err.size == 0;
+    return self->out.size + self->err.size == 0 && !self->joblog_is_behind;
 }
 
 static void append_bytes(struct tri_buffer *out, struct tri_bytes bytes)
@@ -204,6 +205,7 @@ enum tri_status output_result(struct output *self, const struct tri_task_result 
     if (self->joblog != NULL) {
         log_result(self->joblog, result);
         joblog_note(self, false);
+        self->joblog_is_behind = true;
     }
     switch (self->form) {
     case CLI_TEXT:

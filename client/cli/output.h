@@ -22,6 +22,7 @@ struct output {
     struct tri_buffer out;
     struct tri_buffer err;
     FILE *joblog;
+    bool joblog_is_behind; /* lines of it are only in its buffer */
     const char *joblog_path;
     int joblog_errno; /* why it could not be written, or 0 */
 };

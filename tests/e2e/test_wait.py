@@ -1,5 +1,6 @@
 """wait and results: following a batch that somebody else submitted."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,7 +8,12 @@ import signal
 import subprocess
 import tempfile
 
-from trireme import Case, Daemon, main, wait_until
+from trireme import Case, Daemon, jsonl, main, wait_until
+
+
+def blocked_in_write(pid):
+    with open(f"/proc/{pid}/wchan", encoding="ascii") as f:
+        return "pipe" in f.read()
 
 
 class Forgetful(Case):
@@ -42,6 +48,35 @@ class Forgotten(Case):
         lines = (b"x" + out).splitlines(keepends=True)
         self.assertEqual(set(lines), {b"x" * 1000000 + b"\n"})
         self.assertLess(len(lines), 60)
+
+
+class Joblog(Case):
+    TASKS = 400
+
+    def test_a_killed_run_has_acknowledged_only_what_is_in_its_job_log(self):
+        cluster = self.cluster("ipc", ("--heartbeat", "300ms", "--lease", "1s"))
+        cluster.worker()
+        folder = tempfile.TemporaryDirectory(prefix="trireme-joblog-")
+        self.addCleanup(folder.cleanup)
+        log = os.path.join(folder.name, "log")
+        os.mkfifo(log)
+        reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)  # takes about ninety lines, and no more
+        run = cluster.start("run", "-o", "quiet", "--joblog", log, "--window", "64K", "--range",
+                            f"1-{self.TASKS}", "--", "sh", "-c", "head -c 4000 /dev/zero",
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: blocked_in_write(run.pid), "the pipe is full")
+        run.kill()
+        run.wait()
+        logged = b""
+        while piece := os.read(reader, 1 << 16):
+            logged += piece
+        lines = logged[:logged.rindex(b"\n")].split(b"\n")[1:]
+        cluster.run("wait", "1")
+        kept = jsonl(cluster.run("results", "1", "-o", "jsonl").stdout)
+        seen = {int(line.split(b"\t")[0]) for line in lines} | {task["index"] for task in kept}
+        self.assertEqual(seen, set(range(self.TASKS)))
 
 
 class Away(Case):
