@@ -9,7 +9,14 @@ static enum tri_status write_json(const struct tri_value *value,
                                   struct tri_buffer *out,
                                   struct tri_error *error);
 
-/* Is every key of the map a string in UTF-8? (`walk` is a copy.) */
+static bool is_key(const struct tri_value *value)
+{
+    return value->type == TRI_STRING && tri_utf8_is_valid(value->bytes)
+           && memchr(value->bytes.data, 0, value->bytes.size) == NULL;
+}
+
+/* Is every key of the map a string in UTF-8, without a NUL, which many readers of JSON refuse in a
+ * key? (`walk` is a copy.) */
 static enum tri_status keys_are_text(struct tri_value_walk walk,
                                      bool *text,
                                      struct tri_error *error)
@@ -21,7 +28,7 @@ static enum tri_status keys_are_text(struct tri_value_walk walk,
     for (uint64_t i = 0; i < 2 * (uint64_t)walk.count && status == TRI_OK; i++) {
         status = tri_value_walk_next(&walk, &value, error);
         if (status == TRI_OK && i % 2 == 0)
-            *text = *text && value.type == TRI_STRING && tri_utf8_is_valid(value.bytes);
+            *text = *text && is_key(&value);
     }
     return status;
 }

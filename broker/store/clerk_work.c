@@ -188,7 +188,7 @@ static enum tri_status write_job(struct clerk *self, struct tri_error *error)
 static void await_room(struct clerk *self)
 {
     self->lacks_room = true;
-    self->retry_at = TRI_NEVER;
+    self->retry_at = TRI_NEVER; /* clerk_step says when */
     publish(self, TRI_NO_SPACE, NULL);
     self->has_ended = self->is_last;
 }
@@ -330,11 +330,8 @@ static enum tri_status do_work(struct clerk *self, bool loads, struct tri_error 
  * end of a piece of work that may have taken long. */
 static tri_time rest(struct clerk *self, tri_time now)
 {
-    if (self->lacks_room) {
-        if (self->retry_at == TRI_NEVER)
-            self->retry_at = now + self->full_ms;
+    if (self->lacks_room)
         return self->retry_at;
-    }
     if (self->care_at == TRI_NEVER && self->care_ms != TRI_NEVER)
         self->care_at = now + self->care_ms;
     return self->care_at;
@@ -344,10 +341,14 @@ tri_time clerk_step(struct clerk *self, tri_time now)
 {
     struct tri_error error = { 0 };
     enum tri_status status = TRI_OK;
-    bool loads = take_up(self, now);
-    bool writes = self->job.ticket != 0 && may_write(self, now);
     tri_time due = now;
+    bool loads;
+    bool writes;
 
+    if (self->lacks_room && self->retry_at == TRI_NEVER)
+        self->retry_at = now + self->full_ms;
+    loads = take_up(self, now);
+    writes = self->job.ticket != 0 && may_write(self, now);
     self->has_tidied = false;
     if (loads || writes) {
         status = do_work(self, loads && !(writes && self->has_loaded), &error);

@@ -36,6 +36,8 @@ json_t *query_take(const char **at)
 
     if (value != NULL)
         *at += error.position; /* bytes read */
+    else
+        cli_error("the answer cannot be read: %s", error.text);
     return value;
 }
 
@@ -102,6 +104,8 @@ static int print_explained(const struct cli *cli,
 
     (void)cli;
     (void)selection;
+    if (root == NULL)
+        return CLI_INTERNAL;
     json_array_foreach(json_object_get(root, "lines"), i, line)
     {
         puts(json_is_string(line) ? query_plain(line) : "?");

@@ -92,7 +92,7 @@ static void print_argument(json_t *task)
     if (why != NULL)
         printf("       no argument: %s\n", query_plain(why));
     else if (is_cut && json_is_null(argument))
-        printf("       no argument: an array or map, too long to be shown\n");
+        printf("       no argument: too long to be shown, or no value at all\n");
     if (argument == NULL || (is_cut && json_is_null(argument)))
         return;
     printf("       argument ");
@@ -207,47 +207,64 @@ static void on_object(struct reading *self, const char *key, json_t *object)
         print_fields(object);
 }
 
-/* The tasks of a list; returns where it ends. */
-static const char *read_tasks(struct reading *self, const char *key, const char *at)
+/* The tasks of a list; `*at` is where it ends. False: they cannot be read, and that was said. */
+static bool read_tasks(struct reading *self, const char *key, const char **at)
 {
-    json_t *task;
+    for ((*at)++; **at != ']'; *at += **at == ',') {
+        json_t *task = query_take(at);
 
-    for (at++; *at != ']' && (task = query_take(&at)) != NULL; at += *at == ',') {
+        if (task == NULL)
+            return false;
         on_task(self, strcmp(key, "dead") == 0, task);
         json_decref(task);
     }
-    return at + (*at == ']');
+    (*at)++;
+    return true;
+}
+
+static bool read_value(struct reading *self, const char *key, const char **at)
+{
+    json_t *object;
+
+    if (**at == '[')
+        return read_tasks(self, key, at);
+    object = query_take(at);
+    if (object == NULL)
+        return false;
+    on_object(self, key, object);
+    json_decref(object);
+    return true;
 }
 
 /* The library's JSON has no blanks between values. */
-static void read_answer(struct reading *self, const char *at)
+static bool read_answer(struct reading *self, const char *at)
 {
-    json_t *key;
+    bool is_read = true;
 
-    for (at++; *at == '"' && (key = query_take(&at)) != NULL; at += *at == ',') {
+    for (at++; *at != '}' && is_read; at += *at == ',') {
+        json_t *key = query_take(&at);
+
         at += *at == ':';
-        if (*at == '[') {
-            at = read_tasks(self, json_string_value(key), at);
-        } else {
-            json_t *object = query_take(&at);
-
-            on_object(self, json_string_value(key), object);
-            json_decref(object);
-        }
+        is_read = key != NULL && read_value(self, json_string_value(key), &at);
         json_decref(key);
     }
+    return is_read;
 }
 
 static int print_shown(const struct cli *cli, const char *json, const struct selection *selection)
 {
     struct reading reading = { .cli = cli, .selection = selection };
-    int status = CLI_OK;
+    bool is_read;
+    int status;
 
     reading.chosen = tri_alloc(selection->task_count + 1, sizeof(*reading.chosen));
-    read_answer(&reading, json);
+    is_read = read_answer(&reading, json);
+    status = is_read ? CLI_OK : CLI_INTERNAL;
     for (size_t i = 0; i < selection->task_count; i++) {
-        if (print_chosen(&reading.chosen[i], selection->number, reading.count, selection->tasks[i])
-            != CLI_OK)
+        if (is_read
+            && print_chosen(&reading.chosen[i], selection->number, reading.count,
+                            selection->tasks[i])
+                   != CLI_OK)
             status = CLI_USAGE;
         json_decref(reading.chosen[i].task);
     }

@@ -128,6 +128,8 @@ static int follow_one(struct follow *follow, uint64_t number, bool show)
     status = follow_run(follow);
     if (status == CLI_OK)
         status = finish(follow, reduced);
+    else if (show && status != CLI_STDOUT_CLOSED)
+        output_flush(&output); /* what was taken may not be had again */
     if (show && !output_close(&output) && status == CLI_OK)
         status = CLI_INTERNAL;
     summary_close(&follow->summary);

@@ -101,7 +101,8 @@ static struct tri_bytes find(struct tri_arguments *self, uint64_t index)
 
 /* ---- as JSON -------------------------------------------------------------------------------- */
 
-/* The bytes of the head of a string or binary that may be longer than what is shown; 0: none. */
+/* The bytes of the head of a string or binary that may be longer than what is shown; 0: none. Five
+ * bytes at most. */
 static size_t head_bytes(struct tri_bytes value)
 {
     switch (value.data[0]) {
@@ -132,7 +133,7 @@ static struct tri_bytes clip(struct tri_bytes bytes)
 
 static void write_cut(struct tri_bytes value, struct tri_buffer *out)
 {
-    size_t head = head_bytes(value);
+    size_t head = value.size > 5 ? head_bytes(value) : 0;
     struct tri_bytes bytes = { value.data + head, value.size - head };
 
     if (bytes.size > TRI_ARGUMENT_SHOWN_MAX)

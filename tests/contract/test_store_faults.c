@@ -30,7 +30,7 @@
 static struct store *store;
 static uint64_t acknowledged; /* commits */
 
-static enum tri_status open_to_try(uint64_t full_ms)
+static enum tri_status open_as(uint64_t full_ms, bool by_hand)
 {
     struct store_sqlite_options options;
     struct tri_error error = { 0 };
@@ -42,6 +42,7 @@ static enum tri_status open_to_try(uint64_t full_ms)
     options.cache_bytes = 0;
     options.log_bytes_max = 160 << 10;
     options.full_ms = full_ms;
+    options.by_hand = by_hand;
     status = store_sqlite_open(&options, &store, &error);
     if (status != TRI_OK) {
         ck_assert_ptr_null(store);
@@ -50,6 +51,11 @@ static enum tri_status open_to_try(uint64_t full_ms)
         ck_assert_ptr_null(strchr(error.text, '\n'));
     }
     return status;
+}
+
+static enum tri_status open_to_try(uint64_t full_ms)
+{
+    return open_as(full_ms, false);
 }
 
 static enum tri_status open_it(void)
@@ -420,6 +426,44 @@ START_TEST(a_store_that_is_closed_after_its_disk_has_room_again_writes_everythin
 }
 END_TEST
 
+/* One step of the store at that time, with somebody who waits for a row. */
+static void step_with_a_load(tri_time now)
+{
+    const struct store_operations *operations = store->operations;
+    struct tri_error error = { 0 };
+    enum tri_status status;
+    struct store_key key;
+
+    operations->fetch(store, (struct store_key){ STORE_ROW, 1, 3 });
+    store_sqlite_step(store, now);
+    ck_assert_int_eq(operations->turn(store, &error), TRI_OK);
+    while (operations->fetched(store, &key, &status))
+        ck_assert_int_eq(status, TRI_OK);
+}
+
+START_TEST(a_disk_that_has_room_again_is_tried_though_there_is_always_something_to_read)
+{
+    tri_time now = 0;
+    uint64_t ticket;
+
+    disk_format();
+    ck_assert_int_eq(open_as(200, true), TRI_OK);
+    for (uint64_t m = 1; m <= 3; m++)
+        ticket = commit_number(m);
+    while (store->operations->durable(store) < ticket)
+        step_with_a_load(now++);
+    disk_fail(DISK_WRITE, DISK_FULL, 1, UINT64_MAX);
+    ticket = commit_number(4);
+    while (!store->operations->stats(store).is_full)
+        step_with_a_load(now++);
+    disk_fail(DISK_WRITE, DISK_FULL, 0, 0);
+    for (tri_time until = now + 210; now < until; now += 5)
+        step_with_a_load(now);
+    ck_assert_uint_ge(store->operations->durable(store), ticket);
+    close_it();
+}
+END_TEST
+
 /* ---- allocations ---------------------------------------------------------------------------- */
 
 static sqlite3_mem_methods memory;
@@ -495,6 +539,8 @@ int main(void)
     tcase_add_test(tcase, power_cuts_at_every_sync_lose_nothing_acknowledged);
     tcase_add_test(tcase, a_disk_that_is_full_for_one_write_is_gone_on_with);
     tcase_add_test(tcase, a_full_disk_is_read_from_and_not_tried_for_each_commit);
+    tcase_add_test(tcase,
+                   a_disk_that_has_room_again_is_tried_though_there_is_always_something_to_read);
     tcase_add_test(tcase, a_store_that_is_closed_after_its_disk_has_room_again_writes_everything);
     tcase_add_test(tcase, a_disk_that_stays_full_for_a_while_is_gone_on_with);
     tcase_add_test(tcase, a_failed_allocation_of_sqlite_loses_nothing_acknowledged);

@@ -441,6 +441,16 @@ START_TEST(the_argument_of_a_dead_task_is_shown_or_why_there_is_none)
 }
 END_TEST
 
+START_TEST(an_argument_that_is_no_value_is_not_shown)
+{
+    char *lists = shown_by(&(struct tiny_options){
+        .knows_tasks = true, .knows_arguments = true, .breaks_arguments = true });
+
+    ck_assert_str_eq(arguments_in(lists, "\"dead\":["), "\"argument\":null,\"argument_cut\":true");
+    free(lists);
+}
+END_TEST
+
 START_TEST(a_batch_is_described_without_its_tasks)
 {
     struct tiny_broker *broker = tiny_broker_start(&(struct tiny_options){ .knows_tasks = true });
@@ -573,6 +583,7 @@ int main(void)
     tcase_add_test(tcase, a_batch_is_described_without_its_tasks);
     tcase_add_test(tcase, a_dead_task_is_shown_with_all_its_attempts);
     tcase_add_test(tcase, the_argument_of_a_dead_task_is_shown_or_why_there_is_none);
+    tcase_add_test(tcase, an_argument_that_is_no_value_is_not_shown);
     tcase_add_test(tcase,
                    an_older_broker_shows_the_last_attempt_and_is_asked_nothing_that_it_cannot_read);
     tcase_add_test(tcase, options_out_of_range_are_refused_by_name);

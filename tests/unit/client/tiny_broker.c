@@ -464,8 +464,8 @@ static void on_arguments(struct tiny_broker *self, const struct tri_msg_argument
     struct tri_buffer body = { 0 };
     bool is_readable = tri_ranges_at(message->tasks, 0).first != 4;
 
-    tri_buffer_append(&builder.blob, "\xda\x10\x00x", 4);
-    while (builder.blob.size < TRI_ARGUMENT_BYTES_MAX)
+    tri_buffer_append(&builder.blob, "\xda\x10\x00x", self->options.breaks_arguments ? 1 : 4);
+    while (!self->options.breaks_arguments && builder.blob.size < TRI_ARGUMENT_BYTES_MAX)
         tri_buffer_append(&builder.blob, builder.blob.size % 2 == 0 ? "\xc3" : "\xbc", 1);
     tri_chunk_builder_close_value(&builder);
     tri_items_encode(&builder, &body);

@@ -24,6 +24,7 @@ struct tiny_options {
     bool old_rows;         /* a ROW lacks its last field, as that of an older broker might */
     bool knows_tasks;      /* TASKS; SHOW is answered in any case */
     bool knows_arguments;  /* ARGUMENTS; the batch that is shown is one of items then */
+    bool breaks_arguments; /* they are no values */
     uint64_t hold_results; /* results are held back until so many items are there */
 };
 

@@ -248,6 +248,8 @@ START_TEST(values_show_as_json)
           "{\"map\":[[\"k\",1],[5,null]]}" },
         { { .type = TRI_COMPOUND, .bytes = { (const uint8_t *)"\x81\xa1\xff\x01", 4 } },
           "{\"map\":[[{\"base64\":\"/w==\"},1]]}" },
+        { { .type = TRI_COMPOUND, .bytes = { (const uint8_t *)"\x81\xa3k\0b\x01", 6 } },
+          "{\"map\":[[\"k\\u0000b\",1]]}" },
     };
 
     for (size_t i = 0; i < TRI_COUNT_OF(cases); i++)
