@@ -47,8 +47,10 @@ static void give_up_retried(struct engine *engine, const struct post *self)
         const struct flight *flight = &self->flights[self->flight_first + i];
         const struct row *row = row_find(self->batch, flight->row);
 
-        if (row != NULL && row->retried)
+        if (row != NULL && row->retried) {
             row_delete(engine, self->batch, flight->row);
+            batch_gain(engine, self->batch);
+        }
     }
 }
 

@@ -108,6 +108,7 @@ struct batch {
     /* rows */
     struct row **rows; /* rows[i] has id row_base + i; NULL: acknowledged */
     size_t row_capacity;
+    size_t row_gone; /* so many at the front are NULL, at least */
     uint64_t row_base;
     uint64_t row_next;
     uint64_t row_bytes; /* kept */

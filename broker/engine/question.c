@@ -136,7 +136,7 @@ static void look_up(struct engine *engine, struct question *question)
     const struct chunk *chunk;
     struct tri_range first;
 
-    tri_rangeset_next(&question->tasks, 0, &first);
+    tri_assert(tri_rangeset_next(&question->tasks, 0, &first));
     chunk = stock_find(question->batch->stock, first.first);
     question->chunk = chunk != NULL ? chunk->first : 0;
     if (chunk == NULL || chunk->dropped)

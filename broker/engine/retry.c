@@ -41,7 +41,9 @@ static void reopen(struct engine *engine, struct batch *batch)
     tri_dlist_remove(&engine->ended_batches, &batch->ended);
     tri_dlist_foreach(&batch->attachments, node)
     {
-        tri_container_of(node, struct post, of_batch)->end_sent = false;
+        struct post *post = tri_container_of(node, struct post, of_batch);
+
+        post->end_sent = post->is_full = false;
     }
 }
 

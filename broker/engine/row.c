@@ -37,18 +37,20 @@ static void push(struct batch *batch, struct row *row)
     batch->row_next++;
 }
 
-/* Rows acknowledged at the front make room; moved at most once per row, on average. */
+/* Rows acknowledged at the front make room; looked at once and moved at most once per row, on
+ * average: a row that is gone does not come back. */
 static void trim(struct batch *batch)
 {
     size_t used = (size_t)(batch->row_next - batch->row_base);
-    size_t gone = 0;
 
-    while (gone < used && batch->rows[gone] == NULL)
-        gone++;
-    if (gone < used && (gone < 64 || gone < used / 2))
+    while (batch->row_gone < used && batch->rows[batch->row_gone] == NULL)
+        batch->row_gone++;
+    if (batch->row_gone < used && (batch->row_gone < 64 || batch->row_gone < used / 2))
         return;
-    memmove(batch->rows, batch->rows + gone, (used - gone) * sizeof(struct row *));
-    batch->row_base += gone;
+    memmove(batch->rows, batch->rows + batch->row_gone,
+            (used - batch->row_gone) * sizeof(struct row *));
+    batch->row_base += batch->row_gone;
+    batch->row_gone = 0;
 }
 
 struct row *row_find(const struct batch *batch, uint64_t id)

@@ -163,11 +163,13 @@ struct chunk *stock_find(const struct stock *self, uint64_t index)
 
 uint64_t stock_end(const struct stock *self, uint64_t index)
 {
-    const struct chunk *chunk = stock_find(self, index);
+    size_t at = position(self, index);
+    const struct chunk *chunk = at != self->count ? self->chunks[at] : NULL;
 
-    if (chunk != NULL)
+    if (chunk != NULL && index - chunk->first < chunk->count)
         return chunk->first + chunk->count;
-    return self->first < self->count ? self->chunks[self->first]->first : UINT64_MAX;
+    at = chunk != NULL ? at + 1 : self->first;
+    return at < self->count ? self->chunks[at]->first : UINT64_MAX;
 }
 
 /* ---- tasks end ------------------------------------------------------------------------------ */

@@ -132,14 +132,15 @@ static uint64_t seen_count(const struct tri_follow *self)
 
 /* Rows come in the order in which they were made, and the window is as large as it is. Who comes
  * (back) to a batch may find more rows kept for it than that, and the one whose turn it is behind
- * them. */
+ * them. A task that was retried meanwhile may be in two of those that are here. */
 bool tri_rows_are_jammed(const struct tri_follow *self)
 {
     const struct tri_batch_summary *summary = &self->summary;
+    uint64_t ended = summary->ok + summary->failed + summary->cancelled;
 
     return self->state == FOLLOW_FOLLOWED && in_order(self) && !self->ended && !self->hold
            && !tri_dlist_is_empty(&self->rows) && first_row(self) == NULL
-           && summary->ok + summary->failed + summary->cancelled > seen_count(self);
+           && ((ended != 0 && ended >= summary->count) || ended > seen_count(self));
 }
 
 static int compare_index(const void *key, const void *entry)

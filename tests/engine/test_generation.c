@@ -316,6 +316,54 @@ START_TEST(failures_that_an_earlier_broker_has_left_are_not_shown)
 }
 END_TEST
 
+static void ignore_all(void)
+{
+    ignore(&s, "c1");
+    ignore(&s, "c2");
+    ignore(&s, "w1");
+}
+
+START_TEST(a_reader_behind_a_full_window_is_told_of_every_end)
+{
+    client_and_worker(&s, 4);
+    client_submits_with(&s, "c1", "b1", 2, WINDOW, &(struct scenario_spec){ 0 });
+    ignore(&s, "c1");
+    ignore(&s, "w1");
+    client_joins(&s, "c2");
+    s.wants_progress = true;
+    client_attaches(&s, "c2", "b1", false, 10);
+    ignore_all();
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    ck_assert(was_sent(&s, "c2", "ROW b1 #0"));
+    ignore_all();
+    worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_FAILED);
+    ck_assert(was_sent(&s, "c2", "PROGRESS")); /* the batch has ended, row #1 waits */
+    ignore_all();
+    client_retries_tasks(&s, "c1", "b1", 1, 1);
+    ignore_all();
+    worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_FAILED);
+    ck_assert(was_sent(&s, "c2", "PROGRESS")); /* it has ended again, row #2 waits */
+    ignore_all();
+}
+END_TEST
+
+START_TEST(room_that_comes_free_when_the_owner_returns_is_leased)
+{
+    client_and_worker(&s, 3);
+    client_joins(&s, "c2");
+    client_submits_with(&s, "c1", "b1", 3, 1060, &(struct scenario_spec){ 0 });
+    expect(&s, "c1", "ACCEPTED b1 3");
+    expect(&s, "w1", "LEASE b1 0+3");
+    worker_fails(&s, "w1", "b1", 2, TRI_OUTCOME_FAILED);
+    expect(&s, "c1", "ROW b1 #0 entries 2+1");
+    client_retries(&s, "c2", "b1");
+    expect(&s, "c2", "DONE 1");
+    expect_nothing_else(&s); /* no room for another lease */
+    return_again("c1");      /* row 0 is given up */
+    expect(&s, "w1", "LEASE b1 2+1 generation=2");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("generation");
@@ -334,5 +382,7 @@ int main(void)
     STORY(a_failure_that_is_on_its_way_to_the_owner_takes_its_room);
     STORY(what_was_retried_is_not_shown_after_a_restart);
     STORY(failures_that_an_earlier_broker_has_left_are_not_shown);
+    STORY(a_reader_behind_a_full_window_is_told_of_every_end);
+    STORY(room_that_comes_free_when_the_owner_returns_is_leased);
     return story_run("engine/generation", tcase);
 }

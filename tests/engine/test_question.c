@@ -206,6 +206,20 @@ START_TEST(a_question_about_nothing_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_not_kept_any_more_is_no_error_after_a_restart_either)
+{
+    begin(false);
+    client_appends(&s, "c1", "b1", 3);
+    client_cancels_tasks(&s, "c1", "b1", 3, 3); /* the chunk in the middle goes */
+    ignore(&s, "c1");
+    broker_restarts(&s);
+    peer_returns(&s, "c1");
+    ignore(&s, "c1");
+    ask("c1", 3, 6);
+    expect(&s, "c1", "ARGUMENTS_INFO NOTFOUND 3+3 next=6");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("question");
@@ -220,5 +234,6 @@ int main(void)
     STORY(a_batch_that_is_forgotten_while_a_question_waits_is_none);
     STORY(a_connection_has_a_bounded_number_of_questions);
     STORY(a_question_about_nothing_is_refused);
+    STORY(what_is_not_kept_any_more_is_no_error_after_a_restart_either);
     return story_run("engine/question", tcase);
 }

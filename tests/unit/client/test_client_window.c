@@ -51,6 +51,29 @@ START_TEST(a_reader_makes_room_for_the_row_that_it_needs)
 }
 END_TEST
 
+START_TEST(a_reader_of_retried_tasks_makes_room_for_the_row_that_it_needs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, false, 5);
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+    struct tri_task_result result;
+
+    broker_run(&s, 7, 3, 1, 3); /* again: with these, nine have been seen */
+    broker_run(&s, 7, 4, 4, 2);
+    progress.progress.number = 7;
+    progress.progress.count = progress.progress.done = 9;
+    broker_says(&s, &progress, NULL);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    time_passes_ms(&s, 200);
+    ck_assert_uint_eq(tri_ranges_at(expect_message(&s, TRI_MESSAGE_ATTACH)->attach.have, 0).first,
+                      1);
+    tri_follow_close(&batch);
+    story_perform(&s);
+    story_skip(&s);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_slow_task_is_waited_for)
 {
     struct story s = story_up();
@@ -356,6 +379,7 @@ int main(void)
     TCase *tcase = tcase_create("window");
 
     tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
+    tcase_add_test(tcase, a_reader_of_retried_tasks_makes_room_for_the_row_that_it_needs);
     tcase_add_test(tcase, a_slow_task_is_waited_for);
     tcase_add_loop_test(tcase, who_submits_again_may_need_a_larger_window_as_well, 0, 2);
     tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
