@@ -172,6 +172,12 @@ static void cancel_range(struct session *self, struct lease *lease, struct tri_r
 
         slices_cancel(self, slice, range);
     }
+    tri_dlist_foreach(&lease->revokes, node)
+    {
+        struct revoke *revoke = tri_container_of(node, struct revoke, node);
+
+        tri_rangeset_remove(&revoke->given, range.first, range.count);
+    }
     tri_rangeset_remove(&lease->unreported, range.first, range.count);
 }
 

@@ -254,6 +254,29 @@ START_TEST(every_revoke_is_answered_once)
 }
 END_TEST
 
+START_TEST(what_is_cancelled_while_a_revoke_is_under_way_is_not_given_back)
+{
+    session_begins(NULL);
+    worker_joins();
+    batch_comes(1, "compute", TRI_MODEL_PROCESS, 0);
+    expect("OARS 1 process x2");
+    lease_comes(10, 1, 0, 2);
+    expect_host(1, "process", 1);
+    expect("to 1: LEASE 1 0+1");
+    expect_host(2, "process", 1);
+    expect("to 2: LEASE 2 1+1");
+    broker_revokes(10, 0, 2);
+    expect("to 1: REVOKE 1 0+2");
+    expect("to 2: REVOKE 2 0+2");
+    host_gives_back(1, 1, 0, 1);
+    broker_cancels(10, 0, 1);
+    host_returns(2, 2, 1, 1, 1);
+    expect("RESULTS #1 lease 10: 1+1");
+    expect("RELEASED #2 lease 10: -");
+    session_ends();
+}
+END_TEST
+
 START_TEST(a_revoke_is_answered_when_its_host_dies)
 {
     session_begins(NULL);
@@ -360,6 +383,7 @@ int main(void)
     tcase_add_test(tcase, a_cancelled_lease_is_forgotten_and_late_results_of_it_too);
     tcase_add_test(tcase, a_revoked_range_comes_back_from_the_host);
     tcase_add_test(tcase, every_revoke_is_answered_once);
+    tcase_add_test(tcase, what_is_cancelled_while_a_revoke_is_under_way_is_not_given_back);
     tcase_add_test(tcase, a_revoke_is_answered_when_its_host_dies);
     tcase_add_test(tcase, the_end_of_a_batch_ends_its_hosts_and_kills_those_that_stay);
     tcase_add_test(tcase, hosts_of_a_batch_at_rest_end_and_come_back_with_the_next_lease);
