@@ -542,10 +542,20 @@ static bool skip_acknowledged(struct batch *batch)
     return true;
 }
 
-/* A row of failures shows those that still hold: the task is dead, and died in that generation. */
-static void cut_retried(struct engine *engine, struct batch *batch)
+/* The tasks that died in that generation, and are dead. */
+static const struct tri_rangeset *dead_of(const struct batch *batch, uint64_t generation)
 {
-    for (uint64_t id = batch->row_base; batch->generation != 1 && id < batch->row_next; id++) {
+    if (batch->generation == 1)
+        return &batch->dead;
+    return tri_map_find(&batch->recovering->dead, generation);
+}
+
+/* A row of failures shows those that still hold. False: some do not, and nothing was retried. */
+static bool cut_retried(struct engine *engine, struct batch *batch)
+{
+    bool is_sound = true;
+
+    for (uint64_t id = batch->row_base; is_sound && id < batch->row_next; id++) {
         struct row *row = row_find(batch, id);
         struct tri_rangeset retried = { 0 };
         const struct tri_rangeset *dead;
@@ -553,13 +563,15 @@ static void cut_retried(struct engine *engine, struct batch *batch)
         if (row == NULL || row->what != ROW_DEAD)
             continue;
         row_tasks(row, &retried);
-        dead = tri_map_find(&batch->recovering->dead, row->generation);
+        dead = dead_of(batch, row->generation);
         if (dead != NULL)
             tri_rangeset_subtract(&retried, dead);
-        if (!row_cut(engine, row, &retried))
+        is_sound = batch->generation != 1 || tri_rangeset_is_empty(&retried);
+        if (is_sound && !row_cut(engine, row, &retried))
             row_drop(engine, batch, row);
         tri_rangeset_deinit(&retried);
     }
+    return is_sound;
 }
 
 static const char *finish(struct engine *engine, struct batch *batch)
@@ -570,7 +582,8 @@ static const char *finish(struct engine *engine, struct batch *batch)
     if (!skip_acknowledged(batch))
         return "too many of its rows are missing";
     settle_folded(batch);
-    cut_retried(engine, batch);
+    if (!cut_retried(engine, batch))
+        return "tasks have failed that are not dead";
     if (!add_fresh(batch))
         return "its tasks have ended in more than one way";
     open = batch->pending + batch->delayed;

@@ -550,6 +550,22 @@ START_TEST(very_many_rows_may_have_been_acknowledged_behind_one_that_was_not)
 }
 END_TEST
 
+START_TEST(a_row_of_failures_of_tasks_that_are_not_dead_is_damage)
+{
+    struct tri_error error;
+
+    client_and_worker(&s, 2);
+    client_submits(&s, "c1", "b1", 2);
+    expect(&s, "w1", "LEASE b1 0+2");
+    worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_FAILED);
+    ignore(&s, "c1");
+    ck_assert_int_eq(try_recovery(&error), TRI_OK);
+    lose_row(&s, (struct store_key){ STORE_TASK, 1, 1 });
+    ck_assert_int_eq(try_recovery(&error), TRI_STORE);
+    ck_assert_ptr_nonnull(strstr(error.text, "tasks have failed that are not dead"));
+}
+END_TEST
+
 static void lose(struct kept *kept)
 {
     struct store_key key = kept->key;
@@ -629,6 +645,7 @@ int main(void)
     STORY(a_head_that_is_cut_off_anywhere_is_refused_by_name);
     STORY(a_head_with_any_byte_changed_never_breaks_the_engine);
     STORY(very_many_rows_may_have_been_acknowledged_behind_one_that_was_not);
+    STORY(a_row_of_failures_of_tasks_that_are_not_dead_is_damage);
     STORY(a_row_of_an_unknown_table_is_refused);
     STORY(a_row_without_which_others_mean_nothing_is_missed);
     STORY(a_format_of_a_later_version_is_refused);
