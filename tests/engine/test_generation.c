@@ -129,19 +129,25 @@ START_TEST(a_reader_that_waits_for_room_gets_only_what_still_holds)
 }
 END_TEST
 
-START_TEST(a_failure_that_is_being_fetched_is_not_sent_when_it_was_retried_meanwhile)
+/* The row of the only task, which failed, is fetched for c2; the task is retried before that is
+ * answered. */
+static void fetch_of_a_retried_row(bool owner, struct event answer)
 {
     struct engine_options options = scenario_options();
-    struct event event = { .key = { STORE_ROW, 1, 0 } };
 
     options.payloads_stored = true;
     story_with(&options);
     all_fail(1);
-    read_by("c2", false, "1 done");
+    read_by("c2", owner, "1 done");
     retry(0, 1, 2);
-    event.type = EVENT_LOADED;
-    event.now = s.now;
-    step(&s, &event);
+    answer.key = (struct store_key){ STORE_ROW, 1, 0 };
+    answer.now = s.now;
+    step(&s, &answer);
+}
+
+START_TEST(a_failure_that_is_being_fetched_is_not_sent_when_it_was_retried_meanwhile)
+{
+    fetch_of_a_retried_row(false, (struct event){ .type = EVENT_LOADED });
     worker_returns(&s, "w1", "b1", 0, 1);
     expect(&s, "c2", "ROW b1 #1 values 0+1 generation=2");
     expect(&s, "c2", "END b1 done done=1 dead=0 cancelled=0 rows=2 generation=2");
@@ -150,19 +156,8 @@ END_TEST
 
 START_TEST(a_failure_that_went_before_it_was_fetched_is_not_missed)
 {
-    struct engine_options options = scenario_options();
-    struct event event = { .key = { STORE_ROW, 1, 0 } };
-
-    options.payloads_stored = true;
-    story_with(&options);
-    all_fail(1);
-    read_by("c2", true, "1 done");
-    retry(0, 1, 2);
-    event.type = EVENT_LOAD_FAILED;
-    event.now = s.now;
-    event.status = TRI_STORE;
-    event.text = "gone";
-    step(&s, &event);
+    fetch_of_a_retried_row(
+        true, (struct event){ .type = EVENT_LOAD_FAILED, .status = TRI_STORE, .text = "gone" });
     worker_returns(&s, "w1", "b1", 0, 1);
     expect(&s, "c2", "ROW b1 #1 values 0+1 generation=2");
     expect(&s, "c2", "END b1 done done=1 dead=0 cancelled=0 rows=2 generation=2");
