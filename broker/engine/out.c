@@ -161,24 +161,45 @@ static bool must_queue(const struct engine *engine, const struct session *sessio
     return !session->greeted || session->queued == engine->out.step;
 }
 
+/* NULL: it has no connection. */
+static struct effect *send_loosely(struct engine *engine,
+                                   struct session *session,
+                                   const struct tri_message *message,
+                                   bool waits)
+{
+    if (!session->connected)
+        return NULL;
+    return add_send(&engine->out, &session->peer, encode(&engine->out, message),
+                    waits || must_queue(engine, session));
+}
+
+/* When it waits, what comes after it in this step does, too. */
+static struct effect *send_in_order(struct engine *engine,
+                                    struct session *session,
+                                    const struct tri_message *message,
+                                    bool waits)
+{
+    struct effect *effect = send_loosely(engine, session, message, waits);
+
+    if (effect != NULL && effect->send.waits)
+        session->queued = engine->out.step;
+    return effect;
+}
+
 bool out_send(struct engine *engine,
               struct session *session,
               const struct tri_message *message,
               bool waits)
 {
-    if (!session->connected)
-        return false;
-    waits = waits || must_queue(engine, session);
-    add_send(&engine->out, &session->peer, encode(&engine->out, message), waits);
-    if (waits)
-        session->queued = engine->out.step;
-    return true;
+    return send_in_order(engine, session, message, waits) != NULL;
 }
 
 void out_inform(struct engine *engine, struct session *session, const struct tri_message *message)
 {
-    if (out_send(engine, session, message, true))
-        engine->out.effects[engine->out.count - 1].send.informs = true;
+    struct effect *effect = send_in_order(engine, session, message, true);
+
+    if (effect != NULL)
+        effect->send.informs = true;
 }
 
 void out_inform_arguments(struct engine *engine,
@@ -187,11 +208,10 @@ void out_inform_arguments(struct engine *engine,
                           const struct attachment *parts,
                           size_t count)
 {
-    struct effect *effect;
+    struct effect *effect = send_in_order(engine, session, message, true);
 
-    if (!out_send(engine, session, message, true))
+    if (effect == NULL)
         return;
-    effect = &engine->out.effects[engine->out.count - 1];
     effect->send.informs = true;
     if (count == 0)
         return;
@@ -204,13 +224,11 @@ void out_acknowledge(struct engine *engine,
                      const struct tri_message *message,
                      uint64_t subject)
 {
-    uint64_t queued = session->queued;
-    struct effect *effect;
+    /* Nothing has to stay behind it. */
+    struct effect *effect = send_loosely(engine, session, message, !PLANTED(REPORT_EARLY));
 
-    if (!out_send(engine, session, message, !PLANTED(REPORT_EARLY)))
+    if (effect == NULL)
         return;
-    session->queued = queued; /* nothing has to stay behind it */
-    effect = &engine->out.effects[engine->out.count - 1];
     effect->send.haste = HASTE_NONE;
     effect->send.subject = subject;
 }
@@ -222,11 +240,10 @@ bool out_send_payload(struct engine *engine,
                       size_t count,
                       bool waits)
 {
-    struct effect *effect;
+    struct effect *effect = send_in_order(engine, session, message, waits);
 
-    if (!out_send(engine, session, message, waits))
+    if (effect == NULL)
         return false;
-    effect = &engine->out.effects[engine->out.count - 1];
     effect->send.haste = HASTE_OVERTAKES;
     if (count != 0)
         attach(&engine->out, effect, attachments, count);
