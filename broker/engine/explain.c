@@ -101,6 +101,23 @@ static void explain_batch(struct engine *engine, struct batch *batch, struct lin
 
 /* ---- its workers ---------------------------------------------------------------------------- */
 
+/* What workers chose is not in the store; which model ran last, and how many they were, is. */
+static void explain_former_life(const struct engine *engine,
+                                const struct batch *batch,
+                                struct lines *lines)
+{
+    char text[300];
+
+    if (batch->epoch >= engine->options.epoch || batch->workers == 0)
+        return;
+    snprintf(text, sizeof(text),
+             "it is from before the broker's last restart: what its workers chose until then, and "
+             "why, is not kept; its newest results are of model %s, %llu worker%s served it",
+             tri_model_text(batch->model), (unsigned long long)batch->workers,
+             tri_plural(batch->workers));
+    add(lines, text);
+}
+
 static void explain_berth(const struct berth *berth, struct lines *lines)
 {
     char text[1200];
@@ -169,6 +186,7 @@ void on_explain(struct engine *engine,
         return;
     tri_buffer_clear(&engine->scratch);
     explain_batch(engine, batch, &lines);
+    explain_former_life(engine, batch, &lines);
     explain_services(batch, &lines);
     tri_dlist_foreach(&engine->workers, node)
     {

@@ -147,6 +147,32 @@ START_TEST(explain_of_an_ended_batch_says_what_its_workers_chose_and_why)
 }
 END_TEST
 
+START_TEST(explain_says_that_choices_from_before_a_restart_are_not_known)
+{
+    const char *text;
+
+    client_and_worker(&s, 2);
+    client_submits(&s, "c1", "b1", 4);
+    worker_returns_everything(&s, "w1", 1);
+    ignore(&s, "c1");
+    client_submits(&s, "c1", "b2", 40);
+    ignore(&s, "w1");
+    ck_assert_ptr_null(strstr(explain("b1"), "restart"));
+    broker_restarts(&s);
+    peer_returns(&s, "c1");
+    ignore(&s, "c1");
+    text = explain("b1");
+    ck_assert_ptr_nonnull(strstr(text, "what its workers chose until then, and why, is not kept"));
+    ck_assert_ptr_nonnull(strstr(text, "newest results are of model thread, 1 worker served it"));
+    ck_assert_ptr_null(strstr(explain("b2"), "not kept"));
+    worker_joins(&s, "w2", 2);
+    client_submits(&s, "c1", "b3", 2);
+    worker_returns_everything(&s, "w2", 1);
+    ignore(&s, "c1");
+    ck_assert_ptr_null(strstr(explain("b3"), "restart"));
+}
+END_TEST
+
 START_TEST(explain_remembers_a_few_workers_and_counts_the_rest)
 {
     char name[16];
@@ -250,6 +276,7 @@ int main(void)
     STORY(explain_says_why_a_batch_is_where_it_is);
     STORY(explain_says_what_a_worker_refused);
     STORY(explain_of_an_ended_batch_says_what_its_workers_chose_and_why);
+    STORY(explain_says_that_choices_from_before_a_restart_are_not_known);
     STORY(explain_remembers_a_few_workers_and_counts_the_rest);
     STORY(explain_says_that_a_batch_waits_for_a_worker_that_left);
     STORY(explain_says_that_a_batch_waits_for_workers_from_before_a_restart);
