@@ -80,7 +80,9 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* Task numbers in any order as ranges. `ranges` has room for `count`. */
+/* Task numbers in any order as ranges. `ranges` has room for `count`. The last one is never joined
+ * to what is before it: a broker refuses a range that begins behind the last task, and takes of one
+ * that ends there what there is. */
 static size_t make_ranges(uint64_t *tasks, size_t count, struct tri_range *ranges)
 {
     size_t made = 0;
@@ -91,7 +93,7 @@ static size_t make_ranges(uint64_t *tasks, size_t count, struct tri_range *range
 
         if (last != NULL && tasks[i] < last->first + last->count)
             continue;
-        if (last != NULL && tasks[i] == last->first + last->count)
+        if (last != NULL && tasks[i] == last->first + last->count && tasks[i] != tasks[count - 1])
             last->count++;
         else
             ranges[made++] = (struct tri_range){ tasks[i], 1 };

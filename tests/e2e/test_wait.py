@@ -157,7 +157,11 @@ class Show(Case):
                 done = c.run(verb, task)
                 self.assertRan(done, 2)
                 self.assertEqual((done.stdout, done.stderr.decode()), (b"", f"trireme: {why}\n"))
-            self.assertIn(b"batch 1: 0 tasks", c.run(verb, "1/2").stdout)
+            beside = c.run(verb, "1/2", "1/3", "1/3")
+            self.assertRan(beside, 2)
+            self.assertEqual((beside.stdout, beside.stderr.decode()),
+                             (b"", "trireme: batch 1 has 3 tasks: there is no 1/3\n"))
+            self.assertIn(b"batch 1: 0 tasks", c.run(verb, "1/2", "1/2", "1/1").stdout)
         self.assertRan(c.run("forget", "1/3"), 2)
         self.assertRan(c.run("forget", "8"), 2)
 
