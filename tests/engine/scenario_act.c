@@ -233,46 +233,55 @@ void client_acks(struct scenario *s, const char *client, const char *batch, uint
     client_asks(s, client, &message);
 }
 
-void client_cancels(struct scenario *s, const char *client, const char *batch)
+/* `tasks` of them, or the batch. */
+static void cancel(struct scenario *s,
+                   const char *client,
+                   const char *batch,
+                   const struct tri_range *tasks)
 {
     struct tri_message message = { .type = TRI_MESSAGE_CANCEL };
 
     message.cancel.request = ++s->request;
     message.cancel.number = batch_of(s, batch)->number;
+    if (tasks != NULL)
+        message.cancel.tasks = tri_ranges_of(tasks, 1);
     client_asks(s, client, &message);
+}
+
+void client_cancels(struct scenario *s, const char *client, const char *batch)
+{
+    cancel(s, client, batch, NULL);
 }
 
 void client_cancels_tasks(
     struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_CANCEL };
-    struct tri_range range = { first, count };
+    cancel(s, client, batch, &(struct tri_range){ first, count });
+}
 
-    message.cancel.request = ++s->request;
-    message.cancel.number = batch_of(s, batch)->number;
-    message.cancel.tasks = tri_ranges_of(&range, 1);
+static void retry(struct scenario *s,
+                  const char *client,
+                  const char *batch,
+                  const struct tri_range *tasks)
+{
+    struct tri_message message = { .type = TRI_MESSAGE_RETRY };
+
+    message.retry.request = ++s->request;
+    message.retry.number = batch_of(s, batch)->number;
+    if (tasks != NULL)
+        message.retry.tasks = tri_ranges_of(tasks, 1);
     client_asks(s, client, &message);
 }
 
 void client_retries(struct scenario *s, const char *client, const char *batch)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_RETRY };
-
-    message.retry.request = ++s->request;
-    message.retry.number = batch_of(s, batch)->number;
-    client_asks(s, client, &message);
+    retry(s, client, batch, NULL);
 }
 
 void client_retries_tasks(
     struct scenario *s, const char *client, const char *batch, uint64_t first, uint64_t count)
 {
-    struct tri_message message = { .type = TRI_MESSAGE_RETRY };
-    struct tri_range range = { first, count };
-
-    message.retry.request = ++s->request;
-    message.retry.number = batch_of(s, batch)->number;
-    message.retry.tasks = tri_ranges_of(&range, 1);
-    client_asks(s, client, &message);
+    retry(s, client, batch, &(struct tri_range){ first, count });
 }
 
 void client_forgets(struct scenario *s, const char *client, const char *batch)

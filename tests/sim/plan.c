@@ -189,6 +189,16 @@ static void draw_batch(struct sim *sim, const struct plan *plan, struct plan_bat
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+/* How many go wrong, of both generations: twice as many as to be expected, and ten. */
+static uint64_t tasks_in_trouble(const struct plan_batch *batch)
+{
+    uint64_t ppm = 0;
+
+    for (size_t i = 0; i <= DEED_KILL; i++)
+        ppm += batch->bad[i] + batch->flaky[i];
+    return 10 + 4 * batch->count * ppm / SIM_ALWAYS;
+}
+
 /* Everything once more for each attempt that a batch allows, one after the other, and time for
  * what was lost to be noticed. */
 static uint64_t patience(const struct plan *plan)
@@ -201,7 +211,8 @@ static uint64_t patience(const struct plan *plan)
 
         us += (batch->count * each + 4 * batch->slow_us) * 2;
         us += (batch->retries + batch->crash_limit)
-              * (batch->timeout_ms + plan->options.limits.backoff_ms_max + 5000) * SIM_MS * 10;
+              * (batch->timeout_ms + plan->options.limits.backoff_ms_max + 5000) * SIM_MS
+              * tasks_in_trouble(batch);
     }
     return us;
 }
