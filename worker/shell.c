@@ -174,6 +174,8 @@ static void dispatch(struct shell *self, const struct epoll_event *event)
         on_owner(self);
     else if (event->data.u64 == SHELL_WATCH_LAUNCHER)
         shell_launcher_ready(self, event->events);
+    else if (event->data.u64 == SHELL_WATCH_MONITOR)
+        shell_monitor_ready(self);
     else if (event->data.u64 != SHELL_WATCH_SOCKET)
         shell_host_ready(self, event->data.u64, event->events);
 }

@@ -4,9 +4,11 @@
 #include "common/assert.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/net/monitor.h"
 #include "common/net/socket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
@@ -17,11 +19,11 @@
 
 /* ---- connecting ----------------------------------------------------------------------------- */
 
-static void watch(struct shell *self, int operation)
+static void watch(struct shell *self, int operation, void *socket, uint64_t what)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.u64 = SHELL_WATCH_SOCKET };
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = what };
 
-    tri_assert(epoll_ctl(self->epoll_fd, operation, tri_socket_fd(self->socket), &event) == 0);
+    tri_assert(epoll_ctl(self->epoll_fd, operation, tri_socket_fd(socket), &event) == 0);
 }
 
 static enum tri_status open_socket(struct shell *self,
@@ -30,6 +32,7 @@ static enum tri_status open_socket(struct shell *self,
 {
     struct tri_socket_options options;
     enum tri_status status;
+    char address[40];
 
     tri_socket_options_init(&options);
     options.message_bytes_max = TRI_MESSAGE_BYTES_LIMIT;
@@ -38,9 +41,14 @@ static enum tri_status open_socket(struct shell *self,
     status = tri_socket_open(self->context, ZMQ_DEALER, &options, &self->socket, error);
     if (status != TRI_OK)
         return status;
-    if (zmq_connect(self->socket, endpoint->text) == 0)
+    snprintf(address, sizeof(address), "inproc://broker-%zu", self->endpoint);
+    status = tri_monitor_open(self->context, self->socket, address, ZMQ_EVENT_DISCONNECTED,
+                              &self->monitor, error);
+    if (status == TRI_OK && zmq_connect(self->socket, endpoint->text) != 0)
+        status = tri_fail(error, TRI_SYSTEM, "%s: %s", endpoint->text, zmq_strerror(errno));
+    if (status == TRI_OK)
         return TRI_OK;
-    status = tri_fail(error, TRI_SYSTEM, "%s: %s", endpoint->text, zmq_strerror(errno));
+    tri_monitor_close(self->socket, &self->monitor);
     tri_socket_close(&self->socket);
     return status;
 }
@@ -57,18 +65,22 @@ void shell_connect(struct shell *self)
         self->connect_at = tri_clock_now_ms() + RETRY_MS;
         return;
     }
-    watch(self, EPOLL_CTL_ADD);
+    watch(self, EPOLL_CTL_ADD, self->socket, SHELL_WATCH_SOCKET);
+    watch(self, EPOLL_CTL_ADD, self->monitor, SHELL_WATCH_MONITOR);
     self->socket_stirred = true;
     tri_log(TRI_LOG_DEBUG, "broker.connecting", "endpoint=%s", TRI_QUOTE(endpoint->text));
     self->connect_at = TRI_NEVER;
     shell_apply(self, &(struct session_event){ .type = SESSION_CONNECTED });
+    shell_monitor_ready(self); /* the first look */
 }
 
 void shell_disconnect(struct shell *self, int linger_ms)
 {
     if (self->socket == NULL)
         return;
-    watch(self, EPOLL_CTL_DEL);
+    watch(self, EPOLL_CTL_DEL, self->monitor, SHELL_WATCH_MONITOR);
+    tri_monitor_close(self->socket, &self->monitor);
+    watch(self, EPOLL_CTL_DEL, self->socket, SHELL_WATCH_SOCKET);
     zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
     tri_socket_close(&self->socket);
 }
@@ -149,6 +161,22 @@ void shell_receive(struct shell *self)
                                                                : error.text });
         return;
     }
+}
+
+/* libzmq would connect again by itself, and nobody would learn that it did before a heartbeat was
+ * answered NO_SESSION. */
+void shell_monitor_ready(struct shell *self)
+{
+    const void *socket = self->socket;
+    bool is_cut = false;
+    unsigned event;
+
+    while (self->monitor != NULL && tri_monitor_next(self->monitor, &event))
+        is_cut = true;
+    while (is_cut && self->socket == socket && !self->exiting && shell_has_mail(self))
+        shell_receive(self);
+    if (is_cut && self->socket == socket)
+        shell_apply(self, &(struct session_event){ .type = SESSION_CONNECTION_LOST });
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #define SHELL_WATCH_OWNER (UINT64_MAX - 1)
 #define SHELL_WATCH_LAUNCHER (UINT64_MAX - 2)
 #define SHELL_WATCH_SOCKET (UINT64_MAX - 3)
+#define SHELL_WATCH_MONITOR (UINT64_MAX - 4)
 
 /* Where a watched oar was when last seen to move. */
 struct shell_mark {
@@ -49,9 +50,10 @@ struct shell {
     int signal_fd;
     void *context;
     void *socket;        /* NULL: waiting for connect_at */
+    void *monitor;       /* says when its connection is cut; NULL with it, or there is none */
     bool socket_stirred; /* it may have a message without its descriptor saying so */
     tri_time connect_at;
-    size_t endpoint;
+    size_t endpoint; /* as many as have been tried */
     struct tri_parts parts;
     struct tri_frame **frames; /* of the message at hand */
     size_t frame_capacity;
@@ -92,6 +94,10 @@ bool shell_has_mail(struct shell *self);
 
 /* Take what has come, as far as it is there. */
 void shell_receive(struct shell *self);
+
+/* The monitor has something: where the connection was cut, what it brought is heard, and then the
+ * session is told. */
+void shell_monitor_ready(struct shell *self);
 void shell_send(struct shell *self, const struct session_effect *effect);
 
 /* ---- shell_hosts.c: links, tables and the launcher ------------------------------------------ */

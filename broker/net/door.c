@@ -1,22 +1,23 @@
 #include "broker/net/door.h"
 
 #include "common/assert.h"
+#include "common/net/monitor.h"
 #include "common/net/socket.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <zmq.h>
 
 #define MONITOR "inproc://broker-door"
 #define FAILED_PAUSE_MS 1000
-#define FRAMES_A_TURN 20000 /* even: an event has two */
+#define EVENTS                                                                    \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED        \
+     | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL \
+     | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+#define EVENTS_A_TURN 10000
 
 struct door {
     void *router;
     void *monitor;
-    int monitor_fd;
     struct listener *const *listeners;
     size_t listener_count;
     uint64_t connections_max;
@@ -25,27 +26,6 @@ struct door {
     bool accept_failed;
     bool more; /* events were left for the next turn */
 };
-
-static enum tri_status watch(struct door *self, void *context, struct tri_error *error)
-{
-    const int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED
-                       | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-                       | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    const int none = 0;
-
-    self->monitor = zmq_socket(context, ZMQ_PAIR);
-    if (self->monitor == NULL)
-        return tri_fail(error, TRI_SYSTEM, "no socket could be made: %s", zmq_strerror(errno));
-    /* Without a mark: libzmq's thread would block at it. */
-    zmq_setsockopt(self->monitor, ZMQ_RCVHWM, &none, sizeof(none));
-    zmq_setsockopt(self->monitor, ZMQ_LINGER, &none, sizeof(none));
-    if (zmq_socket_monitor(self->router, MONITOR, events) != 0
-        || zmq_connect(self->monitor, MONITOR) != 0)
-        return tri_fail(error, TRI_SYSTEM, "connections cannot be watched: %s",
-                        zmq_strerror(errno));
-    self->monitor_fd = tri_socket_fd(self->monitor);
-    return TRI_OK;
-}
 
 static void set_open(struct door *self, bool is_open)
 {
@@ -73,7 +53,7 @@ enum tri_status door_open(void *context,
     self->listeners = listeners;
     self->listener_count = listener_count;
     self->connections_max = connections_max;
-    status = watch(self, context, error);
+    status = tri_monitor_open(context, router, MONITOR, EVENTS, &self->monitor, error);
     for (size_t i = 0; i < listener_count && status == TRI_OK; i++)
         status = listener_attach(listeners[i], router, error);
     if (status != TRI_OK) {
@@ -92,16 +72,14 @@ void door_close(struct door **out)
 
     if (self == NULL)
         return;
-    zmq_socket_monitor(self->router, NULL, 0);
-    if (self->monitor != NULL)
-        zmq_close(self->monitor);
+    tri_monitor_close(self->router, &self->monitor);
     free(self);
     *out = NULL;
 }
 
 int door_fd(const struct door *self)
 {
-    return self->monitor_fd;
+    return tri_socket_fd(self->monitor);
 }
 
 static bool is_full(const struct door *self)
@@ -144,23 +122,14 @@ static void count_event(struct door *self, unsigned event)
 
 static void read_events(struct door *self)
 {
-    zmq_msg_t frame;
-    uint16_t event;
-    bool more = false;
+    unsigned event;
     int count = 0;
 
-    zmq_msg_init(&frame);
-    while (count < FRAMES_A_TURN && zmq_msg_recv(&frame, self->monitor, ZMQ_DONTWAIT) >= 0) {
+    while (count < EVENTS_A_TURN && tri_monitor_next(self->monitor, &event)) {
+        count_event(self, event);
         count++;
-        /* Frame 0 holds the event and a value, frame 1 the address. */
-        if (!more && zmq_msg_size(&frame) >= sizeof(event)) {
-            memcpy(&event, zmq_msg_data(&frame), sizeof(event));
-            count_event(self, event);
-        }
-        more = zmq_msg_more(&frame);
     }
-    self->more = count == FRAMES_A_TURN;
-    zmq_msg_close(&frame);
+    self->more = count == EVENTS_A_TURN;
 }
 
 bool door_turn(struct door *self, tri_time now)

@@ -187,6 +187,19 @@ class Restart(unittest.TestCase):
                               'argument ""'])
             self.kill_and_restart(0)
 
+    def test_a_worker_greets_a_restarted_broker_without_waiting_for_a_heartbeat(self):
+        slow = ("--heartbeat", "10m", "--lease", "30m")
+        self.cluster.close()
+        self.cluster = Cluster("ipc", ("--store", self.store, *slow))
+        self.addCleanup(self.cluster.close)
+        self.cluster.worker()
+        for _ in range(2):
+            self.kill_and_restart(0, *slow)
+            wait_until(lambda: [w["name"] for w in self.cluster.list_workers()] == ["w1"],
+                       "the worker is back")
+        done = self.cluster.run("run", "--fn", "square", "--range", "1-3")
+        self.assertEqual(done.stdout, b"1\n4\n9\n", done.stderr)
+
     def test_an_ended_batch_is_kept_for_its_retention_over_restarts(self):
         self.cluster.worker()
         self.assertEqual(self.cluster.run("submit", "--range", "1-10", "--fn", "square").returncode, 0)
