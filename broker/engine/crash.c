@@ -46,7 +46,6 @@ static void convict(struct engine *engine, struct lease *lease)
                                    .attempts = grade_attempt(&lease->grade) };
     struct grade after = { lease->grade.failures, lease->grade.crashes + 1, 0, 0 };
     struct tri_rangeset task = { 0 };
-    struct tri_buffer list = { 0 };
     bool dead = after.crashes >= batch->crash_limit;
 
     tri_rangeset_first(&lease->undone, &entry.index);
@@ -55,13 +54,11 @@ static void convict(struct engine *engine, struct lease *lease)
     entry_note(engine, batch, &entry, &after, 0, dead);
     tri_rangeset_add(&task, entry.index, 1);
     lease_take(engine, lease, (struct tri_range){ entry.index, 1 });
-    tri_record_encode(TRI_RECORD_ENTRY, &entry, &list);
     if (dead)
-        bury_tasks(engine, batch, entry.worker, &task, &list);
+        bury_tasks(engine, lease, &task, &entry);
     else
         batch_add_pending(engine, batch, &after, &task);
     tri_rangeset_deinit(&task);
-    tri_buffer_deinit(&list);
 }
 
 /* A worker that had another suspect, too, says nothing: that one waited for CREDIT when this one

@@ -137,15 +137,26 @@ static void add_entries_row(struct engine *engine,
     tri_buffer_deinit(&body);
 }
 
-void bury_tasks(struct engine *engine,
-                struct batch *batch,
-                struct tri_bytes worker,
-                const struct tri_rangeset *tasks,
-                const struct tri_buffer *entries)
+/* The next row of a lease that has the reserve takes it over. */
+static bool hand_over_reserve(struct batch *batch, const struct lease *lease)
 {
-    struct tri_list list = tri_list_of(entries, tri_rangeset_count(tasks));
+    if (batch->reserve_lease != lease)
+        return false;
+    batch->reserve_lease = NULL;
+    return true;
+}
 
-    add_entries_row(engine, batch, worker, tasks, list, false);
+void bury_tasks(struct engine *engine,
+                const struct lease *lease,
+                const struct tri_rangeset *tasks,
+                const struct tri_rec_entry *entry)
+{
+    struct tri_buffer list = { 0 };
+
+    tri_record_encode(TRI_RECORD_ENTRY, entry, &list);
+    add_entries_row(engine, lease->batch, entry->worker, tasks, tri_list_of(&list, 1),
+                    hand_over_reserve(lease->batch, lease));
+    tri_buffer_deinit(&list);
 }
 
 static void bury(struct engine *engine,
@@ -171,10 +182,8 @@ static void carry_out(struct engine *engine,
                       const struct verdict *verdict)
 {
     struct batch *batch = lease->batch;
-    bool on_reserve = batch->reserve_lease == lease && !tri_rangeset_is_empty(&verdict->dead);
+    bool on_reserve = !tri_rangeset_is_empty(&verdict->dead) && hand_over_reserve(batch, lease);
 
-    if (on_reserve)
-        batch->reserve_lease = NULL;
     report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
                    verdict->model);
     report_measure(session, batch, verdict->timed_count, verdict->timed_ns);

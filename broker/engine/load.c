@@ -65,36 +65,33 @@ static void each_waiting(struct engine *engine,
     }
 }
 
-/* Take up to ENTRIES_MAX undone tasks out of the lease and bury them. */
-static void fail_some(struct engine *engine, struct lease *lease)
+static void note_unreadable(struct engine *engine,
+                            const struct lease *lease,
+                            struct tri_range range,
+                            struct tri_rec_entry *entry)
 {
-    struct tri_rec_entry entry = { .outcome = TRI_OUTCOME_FAILED,
-                                   .attempts = grade_attempt(&lease->grade) };
-    struct tri_rangeset tasks = { 0 };
-    struct tri_buffer entries = { 0 };
-    struct tri_range range;
-
-    entry.error = tri_bytes_of("its argument cannot be read from the store");
-    tri_rangeset_next(&lease->undone, 0, &range);
-    if (range.count > ENTRIES_MAX)
-        range.count = ENTRIES_MAX;
-    lease_take(engine, lease, range);
-    tri_rangeset_add(&tasks, range.first, range.count);
     for (uint64_t i = 0; i < range.count; i++) {
-        entry.index = range.first + i;
-        entry_note(engine, lease->batch, &entry, &lease->grade, 0, true);
-        tri_record_encode(TRI_RECORD_ENTRY, &entry, &entries);
+        entry->index = range.first + i;
+        entry_note(engine, lease->batch, entry, &lease->grade, 0, true);
     }
-    bury_tasks(engine, lease->batch, (struct tri_bytes){ 0 }, &tasks, &entries);
-    tri_rangeset_deinit(&tasks);
-    tri_buffer_deinit(&entries);
 }
 
 /* An argument that cannot be read: its tasks cannot run, now or later. */
 static void fail_lease(struct engine *engine, struct lease *lease)
 {
-    while (!tri_rangeset_is_empty(&lease->undone))
-        fail_some(engine, lease);
+    struct tri_rec_entry entry = { .outcome = TRI_OUTCOME_FAILED,
+                                   .attempts = grade_attempt(&lease->grade) };
+    struct tri_rangeset tasks = { 0 };
+    struct tri_range range;
+
+    entry.error = tri_bytes_of("its argument cannot be read from the store");
+    while (tri_rangeset_next(&lease->undone, 0, &range)) {
+        lease_take(engine, lease, range);
+        note_unreadable(engine, lease, range, &entry);
+        tri_rangeset_add(&tasks, range.first, range.count);
+    }
+    bury_tasks(engine, lease, &tasks, &entry);
+    tri_rangeset_deinit(&tasks);
     lease_settle(engine, &lease);
 }
 

@@ -92,15 +92,12 @@ void on_retry(struct engine *engine, struct session *session, const struct tri_m
 void on_cancel(struct engine *engine, struct session *session, const struct tri_msg_cancel *cancel);
 void on_forget(struct engine *engine, struct session *session, const struct tri_msg_forget *forget);
 
-/* ENTRIES in one row at most (record_table.h). */
-#define ENTRIES_MAX 65536
-
-/* Tasks without a try left are dead and reported; `entries` holds one encoded ENTRY for each. */
+/* Tasks of a lease are dead, all for the same reason: `entry`, which stands for each of them in
+ * their row, so that it fits into the room that the lease had. */
 void bury_tasks(struct engine *engine,
-                struct batch *batch,
-                struct tri_bytes worker,
+                const struct lease *lease,
                 const struct tri_rangeset *tasks,
-                const struct tri_buffer *entries);
+                const struct tri_rec_entry *entry);
 
 void on_submit(struct engine *engine, struct session *session, const struct tri_msg_submit *submit);
 

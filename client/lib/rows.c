@@ -280,8 +280,8 @@ static uint64_t count_of(struct tri_ranges ranges)
     return count;
 }
 
-/* A single entry stands for every task of the row: what was cancelled together, say. It is given
- * once for each, without taking the room of each. */
+/* A single entry stands for every task of the row, whichever it names: what was cancelled together,
+ * say, or what is left of it. It is given once for each, without taking the room of each. */
 static enum tri_status open_common_entry(struct tri_row *row,
                                          struct tri_list list,
                                          struct tri_ranges ranges,
@@ -317,7 +317,7 @@ static enum tri_status open_entries(struct tri_row *row,
     if (status != TRI_OK || body.entries.count == 0)
         return status;
     row->frame = frame;
-    if (body.entries.count == 1 && count_of(message->ranges) > 1)
+    if (body.entries.count == 1 && message->ranges.count != 0)
         return open_common_entry(row, body.entries, message->ranges, error);
     row->entries = calloc(body.entries.count, sizeof(*row->entries));
     if (row->entries == NULL)

@@ -75,6 +75,48 @@ START_TEST(a_chunk_that_cannot_be_read_fails_its_tasks)
 }
 END_TEST
 
+/* Of a row of entries: the message around them and one of them. */
+#define ENTRY_BYTES_MAX 512
+
+START_TEST(what_cannot_be_read_takes_no_more_of_the_window_than_was_reserved)
+{
+    struct tri_message tasks = { .type = TRI_MESSAGE_TASKS };
+
+    stored();
+    client_appends(&s, "c1", "b1", 1000);
+    peer_says_bye(&s, "w2");
+    worker_joins(&s, "w3", 1000);
+    loaded(EVENT_LOAD_FAILED, STORE_CHUNK, 6);
+    expect(&s, "c1", "ROW b1 #0 entries 6+994");
+    expect(&s, "c1", "ROW b1 #1 entries 1000+6");
+    ck_assert_uint_le(kept_row(&s, (struct store_key){ STORE_ROW, 1, 0 })->payload_bytes,
+                      ENTRY_BYTES_MAX);
+    tasks.tasks.number = 1;
+    tasks.tasks.after = 998;
+    tasks.tasks.limit = 2;
+    client_asks(&s, "c1", &tasks);
+    expect(&s, "c1", "TASKS_INFO 998:dead[1:failed@] 999:dead[1:failed@] more");
+}
+END_TEST
+
+START_TEST(the_reserve_goes_with_the_row_of_what_cannot_be_read)
+{
+    struct engine_options options = scenario_options();
+
+    options.payloads_stored = true;
+    story_with(&options);
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", 1); /* a window in which no result fits */
+    client_appends(&s, "c1", "b1", 3);
+    ck_assert_uint_eq(s.get_count, 1); /* for the oldest, on the reserve */
+    loaded(EVENT_LOAD_FAILED, STORE_CHUNK, 0);
+    expect(&s, "c1", "ROW b1 #0 entries 0+1");
+    ck_assert_uint_eq(s.get_count, 1);
+    client_acks(&s, "c1", "b1", 0);
+    ck_assert_uint_eq(s.get_count, 2);
+}
+END_TEST
+
 START_TEST(what_is_cancelled_while_its_lease_is_loading_is_not_run)
 {
     stored();
@@ -147,6 +189,8 @@ int main(void)
     STORY(a_lease_waits_for_the_chunk_that_it_carries);
     STORY(an_append_to_idle_workers_needs_no_fetching);
     STORY(a_chunk_that_cannot_be_read_fails_its_tasks);
+    STORY(what_cannot_be_read_takes_no_more_of_the_window_than_was_reserved);
+    STORY(the_reserve_goes_with_the_row_of_what_cannot_be_read);
     STORY(what_is_cancelled_while_its_lease_is_loading_is_not_run);
     STORY(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm);
     STORY(rows_for_a_client_that_attaches_later_are_fetched_in_order);

@@ -266,7 +266,7 @@ static void check_entries(struct sim *sim,
     if (body.entries.count < count && body.entries.count != 1)
         sim_fail(sim, "row %llu of %s has %zu entries for %llu tasks", (unsigned long long)row->row,
                  watch->plan->name, body.entries.count, (unsigned long long)count);
-    if (body.entries.count == 1 && count > 1) {
+    if (body.entries.count == 1) {
         tri_list_next(&body.entries, TRI_RECORD_ENTRY, &entry);
         check_common_entry(sim, watch, row, &entry);
         return;

@@ -97,11 +97,13 @@ START_TEST(failures_come_in_their_place)
 }
 END_TEST
 
-/* Tasks 1, 2 and 5 to 7 were cancelled together. */
-static void broker_cancels(struct story *s)
+/* Tasks have ended alike: the only entry names task 1. */
+static void broker_ends_alike(struct story *s,
+                              enum tri_outcome outcome,
+                              const struct tri_range *ranges,
+                              size_t range_count)
 {
-    const struct tri_range ranges[] = { { 1, 2 }, { 5, 3 } };
-    const struct tri_rec_entry entry = { .index = 1, .outcome = TRI_OUTCOME_CANCELLED };
+    const struct tri_rec_entry entry = { .index = 1, .outcome = outcome };
     struct tri_message row = { .type = TRI_MESSAGE_ROW };
     struct tri_buffer list = { 0 };
     struct tri_buffer body = { 0 };
@@ -114,7 +116,7 @@ static void broker_cancels(struct story *s)
     row.row.number = 7;
     row.row.generation = 1;
     row.row.kind = TRI_ROW_ENTRIES;
-    row.row.ranges = tri_ranges_of(ranges, 2);
+    row.row.ranges = tri_ranges_of(ranges, range_count);
     bytes = tri_buffer_bytes(&body);
     broker_says(s, &row, &bytes);
     tri_buffer_deinit(&list);
@@ -125,11 +127,12 @@ START_TEST(an_entry_that_stands_for_many_tasks_is_given_for_each)
 {
     struct story s = story_up();
     struct tri_follow *batch = batch_range(&s, 9, false);
+    const struct tri_range bad[] = { { 1, 2 }, { 5, 3 } };
     struct tri_range good[] = { { 0, 1 }, { 3, 2 }, { 8, 1 } };
     struct tri_task_result result;
     struct tri_result_run run;
 
-    broker_cancels(&s);
+    broker_ends_alike(&s, TRI_OUTCOME_CANCELLED, bad, 2);
     broker_row(&s, 7, 1, 1, good, 3, NULL, 0);
     broker_ends(&s, 7, 9, 4);
     for (uint64_t i = 0; i < 9; i++) {
@@ -140,6 +143,26 @@ START_TEST(an_entry_that_stands_for_many_tasks_is_given_for_each)
         ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
         ck_assert_uint_eq(result.index, i);
         ck_assert_int_eq(result.outcome, cancelled ? TRI_OUTCOME_CANCELLED : TRI_OUTCOME_OK);
+    }
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(an_entry_stands_for_the_one_task_that_is_left_of_many)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 3, false);
+    const struct tri_range left[] = { { 2, 1 } }; /* task 1 has been retried since */
+    struct tri_task_result result;
+
+    broker_run(&s, 7, 1, 0, 2);
+    broker_ends_alike(&s, TRI_OUTCOME_FAILED, left, 1);
+    broker_ends(&s, 7, 3, 2);
+    for (uint64_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
+        ck_assert_uint_eq(result.index, i);
+        ck_assert_int_eq(result.outcome, i == 2 ? TRI_OUTCOME_FAILED : TRI_OUTCOME_OK);
     }
     expect_end(&s, batch);
     story_end(&s);
@@ -459,6 +482,7 @@ int main(void)
     tcase_add_test(tcase, a_row_is_applied_once_however_often_it_comes);
     tcase_add_test(tcase, failures_come_in_their_place);
     tcase_add_test(tcase, an_entry_that_stands_for_many_tasks_is_given_for_each);
+    tcase_add_test(tcase, an_entry_stands_for_the_one_task_that_is_left_of_many);
     tcase_add_test(tcase, runs_are_given_whole_and_mix_with_single_results);
     tcase_add_test(tcase, unordered_results_come_row_by_row);
     tcase_add_test(tcase, after_the_end_gaps_do_not_hold_anything_back);
