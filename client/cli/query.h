@@ -19,7 +19,7 @@ const char *query_text(json_t *object, const char *key);
 unsigned long long query_number(json_t *object, const char *key);
 
 typedef enum tri_status query_fn(struct tri_client *client,
-                                 uint64_t number,
+                                 const struct selection *selection,
                                  char **json,
                                  struct tri_error *error);
 typedef int query_print_fn(const struct cli *cli,

@@ -126,15 +126,18 @@ int query_each(struct cli *cli, query_fn *query, query_print_fn *print)
     if (select_read(cli, client, &selected, &status)) {
         for (size_t i = 0; i < selected.count; i++) {
             char *text = NULL;
+            int printed = CLI_OK;
 
-            if (query(client, selected.items[i].number, &text, &error) != TRI_OK) {
+            if (query(client, &selected.items[i], &text, &error) != TRI_OK) {
                 status = cli_fail(&error);
                 continue;
             }
             if (cli->output == CLI_JSON || cli->output == CLI_JSONL)
                 puts(text);
-            else if (cli->output == CLI_TEXT && print(cli, text, &selected.items[i]) != CLI_OK)
-                status = CLI_USAGE;
+            else if (cli->output == CLI_TEXT)
+                printed = print(cli, text, &selected.items[i]);
+            if (printed != CLI_OK)
+                status = printed;
             free(text);
         }
         select_free(&selected);
@@ -143,9 +146,17 @@ int query_each(struct cli *cli, query_fn *query, query_print_fn *print)
     return status;
 }
 
+static enum tri_status explain(struct tri_client *client,
+                               const struct selection *selection,
+                               char **json,
+                               struct tri_error *error)
+{
+    return tri_client_explain(client, selection->number, json, error);
+}
+
 int verb_explain(struct cli *cli)
 {
-    return query_each(cli, tri_client_explain, print_explained);
+    return query_each(cli, explain, print_explained);
 }
 
 int verb_workers(struct cli *cli)

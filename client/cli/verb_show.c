@@ -31,6 +31,29 @@ static void print_fields(json_t *object)
     }
 }
 
+/* Take out of a spec what the batch itself has said, and what means nothing to it; flags become
+ * words. */
+static void rest_of_spec(json_t *spec)
+{
+    static const char *const words[] = { "truncate", "spawn", "lines" };
+    unsigned long long flags = query_number(spec, "flags");
+    json_t *named = json_array();
+
+    for (size_t i = 0; i < TRI_COUNT_OF(words); i++)
+        if ((flags >> i & 1) != 0)
+            json_array_append_new(named, json_string(words[i]));
+    json_object_set_new(spec, "flags", named);
+    json_object_set_new(spec, "model_asked", json_incref(json_object_get(spec, "model")));
+    json_object_del(spec, "model");
+    json_object_del(spec, "handler");
+    json_object_del(spec, "count");
+    json_object_del(spec, "reducer");
+    if (strcmp(query_text(spec, "source"), "range") == 0)
+        return;
+    json_object_del(spec, "first");
+    json_object_del(spec, "step");
+}
+
 /* ---- one task ------------------------------------------------------------------------------- */
 
 /* A time in the unit that fits it. */
@@ -154,16 +177,10 @@ struct chosen {
     bool is_dead;
 };
 
-static int print_chosen(const struct chosen *chosen,
-                        unsigned long long batch,
-                        unsigned long long count,
-                        unsigned long long number)
+static void print_chosen(const struct chosen *chosen,
+                         unsigned long long batch,
+                         unsigned long long number)
 {
-    if (number >= count) {
-        cli_error("batch %llu has %llu task%s: there is no %llu/%llu", batch, count,
-                  tri_plural(count), batch, number);
-        return CLI_USAGE;
-    }
     if (chosen->task != NULL && chosen->is_dead) {
         print_dead(batch, chosen->task, true);
     } else if (chosen->task != NULL) {
@@ -172,7 +189,6 @@ static int print_chosen(const struct chosen *chosen,
     } else {
         printf("task %llu/%llu is not dead\n", batch, number);
     }
-    return CLI_OK;
 }
 
 /* ---- the answer, piece by piece ------------------------------------------------------------- */
@@ -182,7 +198,6 @@ struct reading {
     const struct cli *cli;
     const struct selection *selection;
     struct chosen *chosen; /* as many as the selection has tasks */
-    unsigned long long count;
 };
 
 static void on_task(struct reading *self, bool is_dead, json_t *task)
@@ -198,13 +213,14 @@ static void on_task(struct reading *self, bool is_dead, json_t *task)
     }
 }
 
-/* The batch and its spec. */
+/* The batch, then its spec. */
 static void on_object(struct reading *self, const char *key, json_t *object)
 {
-    if (strcmp(key, "batch") == 0)
-        self->count = query_number(object, "count");
-    if (!self->cli->dead && self->selection->task_count == 0)
-        print_fields(object);
+    if (self->cli->dead || self->selection->task_count != 0)
+        return;
+    if (strcmp(key, "spec") == 0)
+        rest_of_spec(object);
+    print_fields(object);
 }
 
 /* The tasks of a list; `*at` is where it ends. False: they cannot be read, and that was said. */
@@ -255,24 +271,28 @@ static int print_shown(const struct cli *cli, const char *json, const struct sel
 {
     struct reading reading = { .cli = cli, .selection = selection };
     bool is_read;
-    int status;
 
     reading.chosen = tri_alloc(selection->task_count + 1, sizeof(*reading.chosen));
     is_read = read_answer(&reading, json);
-    status = is_read ? CLI_OK : CLI_INTERNAL;
     for (size_t i = 0; i < selection->task_count; i++) {
-        if (is_read
-            && print_chosen(&reading.chosen[i], selection->number, reading.count,
-                            selection->tasks[i])
-                   != CLI_OK)
-            status = CLI_USAGE;
+        if (is_read)
+            print_chosen(&reading.chosen[i], selection->number, selection->tasks[i]);
         json_decref(reading.chosen[i].task);
     }
     free(reading.chosen);
-    return status;
+    return is_read ? CLI_OK : CLI_INTERNAL;
+}
+
+static enum tri_status show(struct tri_client *client,
+                            const struct selection *selection,
+                            char **json,
+                            struct tri_error *error)
+{
+    return tri_client_show(client, selection->number, selection->tasks, selection->task_count, json,
+                           error);
 }
 
 int verb_show(struct cli *cli)
 {
-    return query_each(cli, tri_client_show, print_shown);
+    return query_each(cli, show, print_shown);
 }

@@ -1,5 +1,6 @@
 /* Asking and commanding: one request, one answer; long lists come in pages. */
 #include "client/lib/ask.h"
+#include "client/lib/pick.h"
 #include "client/lib/record_json.h"
 #include "client/lib/shell.h"
 #include "common/clock.h"
@@ -7,8 +8,6 @@
 #include "common/proto/codec.h"
 
 #include <stdlib.h>
-
-#define TASKS_MAX 65536 /* ranges in one CANCEL or RETRY */
 
 /* Ask and wait for the answer; `*request` is closed by the caller when TRI_OK. */
 static enum tri_status ask(struct tri_client *client,
@@ -72,65 +71,6 @@ enum tri_status tri_give_json(enum tri_status status,
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a;
-    uint64_t right = *(const uint64_t *)b;
-
-    return left < right ? -1 : left > right;
-}
-
-/* Task numbers in any order as ranges. `ranges` has room for `count`. The last one is never joined
- * to what is before it: a broker refuses a range that begins behind the last task, and takes of one
- * that ends there what there is. */
-static size_t make_ranges(uint64_t *tasks, size_t count, struct tri_range *ranges)
-{
-    size_t made = 0;
-
-    qsort(tasks, count, sizeof(*tasks), compare);
-    for (size_t i = 0; i < count; i++) {
-        struct tri_range *last = made != 0 ? &ranges[made - 1] : NULL;
-
-        if (last != NULL && tasks[i] < last->first + last->count)
-            continue;
-        if (last != NULL && tasks[i] == last->first + last->count && tasks[i] != tasks[count - 1])
-            last->count++;
-        else
-            ranges[made++] = (struct tri_range){ tasks[i], 1 };
-    }
-    return made;
-}
-
-/* The tasks of a command, sorted and joined; freed by the caller. */
-static enum tri_status pick_tasks(const uint64_t *tasks,
-                                  size_t count,
-                                  struct tri_range **ranges,
-                                  size_t *range_count,
-                                  struct tri_error *error)
-{
-    uint64_t *sorted;
-
-    *ranges = NULL;
-    *range_count = 0;
-    if (count == 0)
-        return TRI_OK;
-    sorted = calloc(count, sizeof(*sorted));
-    *ranges = calloc(count, sizeof(**ranges));
-    if (sorted == NULL || *ranges == NULL) {
-        free(sorted);
-        return tri_fail(error, TRI_MEMORY, "out of memory");
-    }
-    memcpy(sorted, tasks, count * sizeof(*sorted));
-    *range_count = make_ranges(sorted, count, *ranges);
-    count = sorted[count - 1] >= INT64_MAX;
-    free(sorted);
-    if (count != 0)
-        return tri_fail(error, TRI_INVALID, "a task's number is below 2^63");
-    if (*range_count > TASKS_MAX)
-        return tri_fail(error, TRI_INVALID, "more than %d separate tasks at once", TASKS_MAX);
-    return TRI_OK;
-}
-
 /* CANCEL, RETRY and FORGET are answered by DONE. */
 static enum tri_status command(struct tri_client *client,
                                const struct tri_message *message,
@@ -165,7 +105,7 @@ static enum tri_status command_tasks(struct tri_client *client,
     struct tri_message message = { .type = type };
     struct tri_range *ranges;
     size_t count;
-    enum tri_status status = pick_tasks(tasks, task_count, &ranges, &count, error);
+    enum tri_status status = tri_pick(tasks, task_count, &ranges, &count, error);
 
     if (status == TRI_OK && number > INT64_MAX)
         status = tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");

@@ -1,12 +1,15 @@
 /* show.c - a batch, and the tasks of it that something has happened to, as JSON. */
 #include "client/lib/arguments.h"
 #include "client/lib/ask.h"
+#include "client/lib/pick.h"
 #include "client/lib/record_json.h"
 #include "client/lib/session.h"
 #include "common/json.h"
 #include "common/proto/codec.h"
 
 #include <stdlib.h>
+
+#define PAGE_MAX 1000 /* a broker gives no more at once */
 
 /* The two lists of tasks while they are being written. */
 struct lists {
@@ -18,6 +21,7 @@ struct lists {
     bool is_range; /* that of a task is first + index * step */
     uint64_t first;
     uint64_t step;
+    uint64_t count; /* tasks of the batch */
 };
 
 /* The batch and its spec, once. */
@@ -30,10 +34,12 @@ static void write_batch(const struct tri_msg_shown *shown,
     struct tri_rec_spec spec;
 
     tri_json_raw(out, "{\"batch\":");
-    if (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info))
+    if (tri_list_next(&batches, TRI_RECORD_BATCH_INFO, &info)) {
         tri_record_json(TRI_RECORD_BATCH_INFO, &info, out);
-    else
+        lists->count = info.count;
+    } else {
         tri_json_raw(out, "null");
+    }
     tri_json_raw(out, ",\"spec\":");
     if (tri_record_decode(TRI_RECORD_SPEC, shown->spec, &spec, NULL) != TRI_OK) {
         tri_json_raw(out, "null");
@@ -136,8 +142,21 @@ static enum tri_status read_page(struct tri_client *client,
     return status;
 }
 
+/* Of a page what is not beyond the range that was asked for. */
+static struct tri_list tasks_below(struct tri_list tasks, uint64_t end)
+{
+    struct tri_list rest = tasks;
+    struct tri_rec_task_info task;
+
+    tasks.count = 0;
+    while (tri_list_next(&rest, TRI_RECORD_TASK_INFO, &task) && task.index < end)
+        tasks.count++;
+    return tasks;
+}
+
 static enum tri_status read_tasks(struct tri_client *client,
                                   uint64_t number,
+                                  struct tri_range range,
                                   struct lists *lists,
                                   struct tri_error *error)
 {
@@ -145,22 +164,43 @@ static enum tri_status read_tasks(struct tri_client *client,
     bool more = true;
 
     message.tasks.number = number;
+    message.tasks.after = range.first;
+    message.tasks.limit = range.count < PAGE_MAX ? range.count : 0;
     while (more) {
         struct tri_request *request;
         struct tri_message answer;
+        struct tri_list tasks;
         enum tri_status status =
             tri_ask_for(client, &message, TRI_MESSAGE_TASKS_INFO, &request, &answer, error);
 
         if (status != TRI_OK)
             return status;
-        more = answer.tasks_info.more != 0 && answer.tasks_info.tasks.count != 0;
-        status =
-            read_page(client, number, answer.tasks_info.tasks, lists, &message.tasks.after, error);
+        tasks = tasks_below(answer.tasks_info.tasks, range.first + range.count);
+        more = answer.tasks_info.more != 0 && tasks.count != 0
+               && tasks.count == answer.tasks_info.tasks.count;
+        status = read_page(client, number, tasks, lists, &message.tasks.after, error);
+        more = more && message.tasks.after < range.first + range.count;
         tri_request_close(&request);
         if (status != TRI_OK)
             return status;
     }
     return TRI_OK;
+}
+
+static enum tri_status read_ranges(struct tri_client *client,
+                                   uint64_t number,
+                                   const struct tri_range *ranges,
+                                   size_t count,
+                                   struct lists *lists,
+                                   struct tri_error *error)
+{
+    enum tri_status status = TRI_OK;
+
+    if (count == 0)
+        return read_tasks(client, number, (struct tri_range){ 0, INT64_MAX }, lists, error);
+    for (size_t i = 0; i < count && status == TRI_OK; i++)
+        status = read_tasks(client, number, ranges[i], lists, error);
+    return status;
 }
 
 /* ---- those that only know SHOW -------------------------------------------------------------- */
@@ -240,26 +280,49 @@ enum tri_status tri_client_describe(struct tri_client *client,
     return tri_give_json(status, &out, json, error);
 }
 
+/* The last range is one task, the greatest. */
+static enum tri_status look_for(uint64_t number,
+                                const struct tri_range *ranges,
+                                size_t range_count,
+                                const struct lists *lists,
+                                struct tri_error *error)
+{
+    if (range_count == 0 || ranges[range_count - 1].first < lists->count)
+        return TRI_OK;
+    return tri_fail(error, TRI_NOTFOUND, "batch %llu has %llu task%s: there is no %llu/%llu",
+                    (unsigned long long)number, (unsigned long long)lists->count,
+                    tri_plural(lists->count), (unsigned long long)number,
+                    (unsigned long long)ranges[range_count - 1].first);
+}
+
 enum tri_status tri_client_show(struct tri_client *client,
                                 uint64_t number,
+                                const uint64_t *tasks,
+                                size_t task_count,
                                 char **json,
                                 struct tri_error *error)
 {
     struct tri_buffer out = { 0 };
     struct lists lists = { 0 };
     bool has_tasks = (tri_session_features(client->session) & TRI_FEATURE_TASKS) != 0;
-    enum tri_status status;
+    struct tri_range *ranges;
+    size_t range_count;
+    enum tri_status status = tri_pick(tasks, task_count, &ranges, &range_count, error);
 
-    if (number > INT64_MAX)
-        return tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
-    status = read_shown(client, number, !has_tasks, &lists, &out, error);
+    if (status == TRI_OK && number > INT64_MAX)
+        status = tri_fail(error, TRI_NOTFOUND, "there is no batch of that number");
+    if (status == TRI_OK)
+        status = read_shown(client, number, !has_tasks, &lists, &out, error);
+    if (status == TRI_OK)
+        status = look_for(number, ranges, range_count, &lists, error);
     if (status == TRI_OK && has_tasks)
-        status = read_tasks(client, number, &lists, error);
+        status = read_ranges(client, number, ranges, range_count, &lists, error);
     write_list("dead", &lists.dead, &out);
     if (has_tasks)
         write_list("retrying", &lists.retrying, &out);
     tri_json_raw(&out, "}");
     tri_buffer_deinit(&lists.dead);
     tri_buffer_deinit(&lists.retrying);
+    free(ranges);
     return tri_give_json(status, &out, json, error);
 }

@@ -293,6 +293,26 @@ class Wait(Case):
         done = self.c.run("show", "1/10")
         self.assertRan(done, 2)
         self.assertIn(b"batch 1 has 10 tasks: there is no 1/10", done.stderr)
+        done = self.c.run("show", "1/3", "1/10", "-o", "json")
+        self.assertRan(done, 2)
+        self.assertEqual(done.stdout, b"")
+
+    def test_show_says_every_field_once(self):
+        items = self.c.run("submit", "--fn", "square", "--model", "process", "--reduce", "sum",
+                           stdin="7\n")
+        self.assertRan(items)
+        shown = {}
+        for batch in "1", "3":
+            done = self.c.run("show", batch)
+            self.assertRan(done)
+            fields = [line.split(None, 1) for line in done.stdout.decode().splitlines()]
+            shown[batch] = dict(fields)
+            self.assertEqual(len(shown[batch]), len(fields), done.stdout)
+        self.assertEqual([shown["1"].get(key) for key in ("count", "source", "first", "step")],
+                         ["10", "range", "1", "1"])
+        self.assertEqual([shown["3"].get(key) for key in
+                          ("count", "source", "first", "reducer", "model_asked", "flags")],
+                         ["1", "items", None, "sum", "process", '["lines"]'])
 
     def test_explain_says_how_long_a_task_takes(self):
         self.assertRan(self.c.run("wait", "1"))

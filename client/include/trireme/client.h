@@ -49,7 +49,6 @@ struct tri_client_options {
     void *context;
 };
 TRI_API void tri_client_options_init(struct tri_client_options *options);
-
 /* Connect and say HELLO; returns when a broker answered, or TRI_UNREACHABLE, TRI_VERSION. */
 TRI_API enum tri_status tri_client_open(struct tri_client **client,
                                         const struct tri_client_options *options,
@@ -104,7 +103,6 @@ TRI_API enum tri_status tri_batch_submit(struct tri_client *client,
                                          const struct tri_batch_options *options,
                                          struct tri_batch **batch,
                                          struct tri_error *error);
-
 /* Attach to an existing batch by number. `owner` acknowledges (and so frees) what it consumes. */
 TRI_API enum tri_status tri_batch_attach(struct tri_client *client,
                                          uint64_t number,
@@ -112,7 +110,6 @@ TRI_API enum tri_status tri_batch_attach(struct tri_client *client,
                                          bool unordered,
                                          struct tri_batch **batch,
                                          struct tri_error *error);
-
 /* Stop following; the batch lives on at the broker (an open one is sealed after its grace). */
 TRI_API void tri_batch_close(struct tri_batch **batch);
 
@@ -224,12 +221,15 @@ TRI_API enum tri_status tri_client_forget(struct tri_client *client,
                                           uint64_t number,
                                           struct tri_error *error);
 
-/* JSON (docs/man/trireme.1 gives the fields); free() it. `describe`: `show` without its tasks. */
+/* JSON (docs/man/trireme.1 gives the fields); free() it. `show`: of these tasks, or of all if none
+ * is named (TRI_NOTFOUND: it lacks one; an older broker tells of all). `describe`: of none. */
 TRI_API enum tri_status tri_client_list(struct tri_client *client,
                                         char **json,
                                         struct tri_error *error);
 TRI_API enum tri_status tri_client_show(struct tri_client *client,
                                         uint64_t number,
+                                        const uint64_t *tasks,
+                                        size_t task_count,
                                         char **json,
                                         struct tri_error *error);
 TRI_API enum tri_status tri_client_describe(struct tri_client *client,

@@ -400,7 +400,7 @@ static char *shown_by(const struct tiny_options *options)
     char *json;
     char *lists;
 
-    ck_assert_int_eq(tri_client_show(client, 1, &json, &error), TRI_OK);
+    ck_assert_int_eq(tri_client_show(client, 1, NULL, 0, &json, &error), TRI_OK);
     ck_assert_ptr_nonnull(strstr(json, "{\"batch\":{\"number\":1,"));
     lists = strstr(json, ",\"dead\":[");
     ck_assert_ptr_nonnull(lists);
@@ -487,6 +487,46 @@ START_TEST(a_dead_task_is_shown_with_all_its_attempts)
         "\"model\":\"thread\",\"worker\":\"tiny\",\"error\":\"late\",\"wall_us\":7,\"cpu_us\":1,"
         "\"age_ms\":2999,\"restarts\":1}]}]}");
     free(lists);
+}
+END_TEST
+
+/* Has the answer these tasks, and was the broker asked that often? */
+static void shows(struct tiny_broker *broker,
+                  struct tri_client *client,
+                  const uint64_t *tasks,
+                  size_t count,
+                  bool dead,
+                  bool retrying,
+                  uint64_t questions)
+{
+    uint64_t before = tiny_broker_tasks_asked(broker);
+    char *json;
+
+    ck_assert_int_eq(tri_client_show(client, 1, tasks, count, &json, &error), TRI_OK);
+    ck_assert_int_eq(strstr(json, "\"dead\":[{\"index\":9,") != NULL, dead);
+    ck_assert_int_eq(strstr(json, "\"retrying\":[{\"index\":4,") != NULL, retrying);
+    ck_assert_uint_eq(tiny_broker_tasks_asked(broker) - before, questions);
+    free(json);
+}
+
+START_TEST(of_tasks_that_are_named_only_these_are_asked_for)
+{
+    struct tiny_broker *broker =
+        tiny_broker_start(&(struct tiny_options){ .knows_tasks = true, .knows_arguments = true });
+    struct tri_client *client = client_to(tiny_broker_endpoint(broker), 5000);
+    char *json;
+
+    shows(broker, client, (const uint64_t[]){ 9 }, 1, true, false, 1);
+    shows(broker, client, (const uint64_t[]){ 4 }, 1, false, true, 1);
+    shows(broker, client, (const uint64_t[]){ 5 }, 1, false, false, 1);
+    shows(broker, client, (const uint64_t[]){ 9, 4, 9 }, 3, true, true, 2);
+    shows(broker, client, (const uint64_t[]){ 3, 4, 5, 6 }, 4, false, true, 3); /* a page has one */
+    shows(broker, client, NULL, 0, true, true, 2);
+    ck_assert_int_eq(tri_client_show(client, 1, (const uint64_t[]){ 9, 10 }, 2, &json, &error),
+                     TRI_NOTFOUND);
+    ck_assert_str_eq(error.text, "batch 1 has 10 tasks: there is no 1/10");
+    tri_client_close(&client);
+    tiny_broker_stop(&broker);
 }
 END_TEST
 
@@ -582,6 +622,7 @@ int main(void)
     tcase_add_test(tcase, lists_come_in_pages_and_unknown_questions_are_errors);
     tcase_add_test(tcase, a_batch_is_described_without_its_tasks);
     tcase_add_test(tcase, a_dead_task_is_shown_with_all_its_attempts);
+    tcase_add_test(tcase, of_tasks_that_are_named_only_these_are_asked_for);
     tcase_add_test(tcase, the_argument_of_a_dead_task_is_shown_or_why_there_is_none);
     tcase_add_test(tcase, an_argument_that_is_no_value_is_not_shown);
     tcase_add_test(tcase,

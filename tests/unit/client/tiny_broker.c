@@ -55,6 +55,7 @@ struct tiny_broker {
     atomic_bool restart;
     atomic_ulong peak;
     atomic_ulong acked;
+    atomic_ulong tasks_asked;
     struct tri_parts parts;
     uint8_t peer[32]; /* the one session; one client at a time is enough */
     size_t peer_size;
@@ -430,7 +431,7 @@ static struct tri_rec_attempt attempt_of(uint64_t number)
 static void on_show(struct tiny_broker *self, const struct tri_msg_show *message)
 {
     struct tri_message answer = { .type = TRI_MESSAGE_SHOWN };
-    struct tri_rec_batch_info info = { .number = message->number };
+    struct tri_rec_batch_info info = { .number = message->number, .count = 10 };
     struct tri_rec_entry entry = { .index = message->after <= 4 ? 4 : 9,
                                    .outcome = TRI_OUTCOME_TIMEOUT,
                                    .attempts = 1,
@@ -485,6 +486,7 @@ static void on_tasks(struct tiny_broker *self, const struct tri_msg_tasks *messa
     struct tri_buffer history = { 0 };
     struct tri_buffer list = { 0 };
 
+    atomic_fetch_add(&self->tasks_asked, 1);
     info.state = info.index == 4 ? TRI_TASK_RETRYING : TRI_TASK_DEAD;
     for (uint64_t number = 1; number <= 1 + info.state; number++) {
         struct tri_rec_attempt attempt = attempt_of(number);
@@ -698,6 +700,11 @@ uint64_t tiny_broker_window_peak(const struct tiny_broker *self)
 uint64_t tiny_broker_acked(const struct tiny_broker *self)
 {
     return atomic_load(&self->acked);
+}
+
+uint64_t tiny_broker_tasks_asked(const struct tiny_broker *self)
+{
+    return atomic_load(&self->tasks_asked);
 }
 
 void tiny_broker_stop(struct tiny_broker **self)

@@ -40,4 +40,7 @@ void tiny_broker_restart(struct tiny_broker *self);
 uint64_t tiny_broker_window_peak(const struct tiny_broker *self);
 uint64_t tiny_broker_acked(const struct tiny_broker *self);
 
+/* How often TASKS was asked. */
+uint64_t tiny_broker_tasks_asked(const struct tiny_broker *self);
+
 #endif
