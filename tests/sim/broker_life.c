@@ -152,6 +152,7 @@ static void start(struct sim *sim, void *context)
         start_later(sim, self);
         return;
     }
+    checker_broker_starts(sim);
     net_listen(sim);
     broker_tell_room(sim);
     sim_at_clock(sim, &self->node, &self->tick, engine_deadline(self->engine));

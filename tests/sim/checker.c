@@ -71,8 +71,12 @@ static void note_success(struct sim *sim,
     for (size_t i = 0; i < ranges.count; i++) {
         struct tri_range range = tri_ranges_at(ranges, i);
 
-        for (uint64_t j = 0; j < range.count; j++)
-            watch_task(sim, watch, range.first + j)->reported = true;
+        for (uint64_t j = 0; j < range.count; j++) {
+            struct task *task = watch_task(sim, watch, range.first + j);
+
+            watch->reported += !task->reported;
+            task->reported = true;
+        }
     }
 }
 
@@ -93,6 +97,7 @@ static void note_ended(struct sim *sim, const struct tri_msg_ended *ended)
         if (ended->generation > task->charged_generation)
             task->charged = 0;
         task->charged_generation = (uint8_t)ended->generation;
+        policy_ended(sim, task, ended->generation, &entry);
         if (entry.attempts > task->charged)
             task->charged = (uint8_t)entry.attempts;
     }
@@ -109,7 +114,10 @@ static void note_released(struct sim *sim, const struct tri_msg_released *releas
 /* What a CANCEL names: it was asked for; or, when the broker has taken it, it is forbidden from now
  * on, but for what had succeeded before, and for what had not been acknowledged: it may never have
  * got there. */
-static void mark_cancelled(struct watch *watch, const struct tri_msg_cancel *cancel, bool is_taken)
+static void mark_cancelled(struct watch *watch,
+                           const struct tri_msg_cancel *cancel,
+                           bool is_taken,
+                           uint64_t now)
 {
     const struct tri_range all = { 0, watch->plan->count };
     struct tri_ranges ranges = cancel->tasks.count != 0 ? cancel->tasks : tri_ranges_of(&all, 1);
@@ -121,9 +129,13 @@ static void mark_cancelled(struct watch *watch, const struct tri_msg_cancel *can
         if (cancel->tasks.count == 0)
             end = watch->plan->count;
         for (uint64_t j = range.first; j - range.first < range.count && j < end; j++) {
-            watch->tasks[j].asked = true;
+            struct task *task = &watch->tasks[j];
+
+            task->asked = true;
+            if (is_taken && !task->forbidden && !task->reported)
+                task->over_since = now;
             if (is_taken)
-                watch->tasks[j].forbidden = !watch->tasks[j].reported;
+                task->forbidden = !task->reported;
         }
     }
 }
@@ -135,7 +147,7 @@ static void note_cancel(struct sim *sim, const struct tri_msg_cancel *cancel, bo
     if (watch == NULL)
         return;
     watch->stopped = watch->stopped || cancel->tasks.count == 0;
-    mark_cancelled(watch, cancel, is_taken);
+    mark_cancelled(watch, cancel, is_taken, sim->now);
 }
 
 /* What was dead when it was cancelled was not: it may succeed after all. That it was dead its row
@@ -163,6 +175,7 @@ void checker_broker_gets(struct sim *sim,
 
     sim->checker->has_refused = false;
     count_gets(sim, peer, message, frames, count);
+    policy_gets(sim, peer, message);
     window_gets(sim, peer, message);
     vanish_gets(sim, peer, message);
     promise_gets(sim, peer, message, runs);
@@ -246,6 +259,7 @@ static void check_lease(struct sim *sim,
         sim_fail(sim, "LEASE of batch %llu before it was accepted",
                  (unsigned long long)lease->number);
     promise_lends(sim, watch, lease);
+    policy_lends(sim, peer, watch, lease);
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
         struct task *task = watch_task(sim, watch, i);
 
@@ -294,6 +308,7 @@ void checker_broker_sends(struct sim *sim,
 /* ---- who runs what -------------------------------------------------------------------------- */
 
 void checker_task_begins(struct sim *sim,
+                         const struct worker *worker,
                          const struct plan_batch *batch,
                          uint64_t generation,
                          uint64_t index,
@@ -302,7 +317,7 @@ void checker_task_begins(struct sim *sim,
 {
     struct tri_buffer value = { 0 };
 
-    watch_task(sim, watch_of(sim, batch), index);
+    hold_begins(sim, worker, watch_of(sim, batch), generation, index);
     plan_value(batch, index, &value);
     if (value.size != argument.size || memcmp(value.data, argument.data, value.size) != 0)
         sim_fail(sim, "task %s/%llu (generation %llu, attempt %llu) got another argument",

@@ -57,6 +57,9 @@ void checker_broker_sends(struct sim *sim,
 /* This row of results goes from its store, or what was in it. */
 void checker_broker_drops(struct sim *sim, uint64_t number, uint64_t row);
 
+/* It is there, with what its disk has. */
+void checker_broker_starts(struct sim *sim);
+
 /* What it has not acknowledged it may have forgotten when it is back. */
 void checker_broker_dies(struct sim *sim);
 
@@ -81,6 +84,7 @@ void checker_client_sends(struct sim *sim,
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 void checker_task_begins(struct sim *sim,
+                         const struct worker *worker,
                          const struct plan_batch *batch,
                          uint64_t generation,
                          uint64_t index,

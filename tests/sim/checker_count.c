@@ -115,8 +115,11 @@ static void check_accepted(struct sim *sim,
 
 /* ---- sums ----------------------------------------------------------------------------------- */
 
+enum { PENDING, DELAYED, LEASED, DONE, DEAD, CANCELLED };
+
 static void check_sum(struct sim *sim, uint64_t number, const uint64_t parts[6], uint64_t count)
 {
+    const struct watch *watch = watch_find(sim, number);
     uint64_t sum = 0;
 
     for (int i = 0; i < 6; i++)
@@ -126,9 +129,13 @@ static void check_sum(struct sim *sim, uint64_t number, const uint64_t parts[6],
                  "batch %llu has %llu tasks: pending %llu + delayed %llu + leased %llu + done %llu "
                  "+ dead %llu + cancelled %llu",
                  (unsigned long long)number, (unsigned long long)count,
-                 (unsigned long long)parts[0], (unsigned long long)parts[1],
-                 (unsigned long long)parts[2], (unsigned long long)parts[3],
-                 (unsigned long long)parts[4], (unsigned long long)parts[5]);
+                 (unsigned long long)parts[PENDING], (unsigned long long)parts[DELAYED],
+                 (unsigned long long)parts[LEASED], (unsigned long long)parts[DONE],
+                 (unsigned long long)parts[DEAD], (unsigned long long)parts[CANCELLED]);
+    if (watch != NULL && parts[DONE] > watch->reported)
+        sim_fail(sim, "%llu tasks of %s are done, of %llu a success has been reported",
+                 (unsigned long long)parts[DONE], watch->plan->name,
+                 (unsigned long long)watch->reported);
 }
 
 static void check_progress(struct sim *sim, const struct tri_msg_progress *progress)

@@ -39,6 +39,8 @@ void hold_gets(struct sim *sim, const struct peer_id *peer, const struct tri_mes
 {
     struct mate *mate = vanish_mate(sim, peer);
 
+    if (mate != NULL && message->type == TRI_MESSAGE_HELLO)
+        reclaim_gets(sim, mate, &message->hello);
     if (mate != NULL
         && (message->type == TRI_MESSAGE_HELLO || message->type == TRI_MESSAGE_BYE
             || (message->type == TRI_MESSAGE_OARS && message->oars.status != TRI_OK)))
@@ -87,6 +89,8 @@ void hold_sends(struct sim *sim, const struct peer_id *peer, const struct tri_me
     struct tri_list lost = message->heartbeat_ok.lost;
     struct tri_rec_lease_ref reference;
 
+    if (mate != NULL)
+        reclaim_sends(sim, mate, message);
     if (mate == NULL || message->type != TRI_MESSAGE_HEARTBEAT_OK)
         return;
     tri_map_clear(&mate->lost);
@@ -163,6 +167,31 @@ static void check_heard(struct sim *sim, const struct worker *worker)
                  worker->node.name, (double)(sim->now - mate->renewed) / 1e6);
 }
 
+/* What has ended or was cancelled its worker is told at once, before its next heartbeat is answered,
+ * or cannot hold any more. */
+void hold_begins(const struct sim *sim,
+                 const struct worker *worker,
+                 struct watch *watch,
+                 uint64_t generation,
+                 uint64_t index)
+{
+    const struct task *task = watch_task(sim, watch, index);
+    const struct vow *vow = &sim->checker->vows[worker->number];
+    bool has_ended = task->standing != STANDING_OPEN && generation <= task->generation;
+    uint64_t until = task->over_since + lease_us(sim) + lease_us(sim) / 20 + SLACK_US;
+
+    if (worker->node.stopped_until > task->over_since)
+        until += worker->node.stopped_us;
+    if (vow->answered > task->over_since && vow->answered_at + SLACK_US < until)
+        until = vow->answered_at + SLACK_US;
+    if (until < worker->node.paused_until)
+        until = worker->node.paused_until;
+    if ((has_ended || task->forbidden) && sim->now > until)
+        sim_fail(sim, "%s begins task %s/%llu, which was %s %.3f s ago", worker->node.name,
+                 watch->plan->name, (unsigned long long)index, has_ended ? "over" : "cancelled",
+                 (double)(sim->now - task->over_since) / 1e6);
+}
+
 void hold_worker_gets(struct sim *sim,
                       const struct worker *worker,
                       const struct tri_message *message)
@@ -175,6 +204,10 @@ void hold_worker_gets(struct sim *sim,
         sent_ms = vow->hello_ms;
     else if (message->type == TRI_MESSAGE_HEARTBEAT_OK && vow->seq - seq < VOWS_KEPT)
         sent_ms = vow->sent_ms[seq % VOWS_KEPT];
+    if (message->type == TRI_MESSAGE_HEARTBEAT_OK && vow->seq - seq < VOWS_KEPT) {
+        vow->answered = vow->sent_at[seq % VOWS_KEPT];
+        vow->answered_at = sim->now;
+    }
     if (vow->confirmed_ms < sent_ms)
         vow->confirmed_ms = sent_ms;
 }
@@ -191,6 +224,7 @@ void hold_worker_sends(struct sim *sim,
     } else if (message->type == TRI_MESSAGE_HEARTBEAT) {
         vow->seq = message->heartbeat.seq;
         vow->sent_ms[vow->seq % VOWS_KEPT] = now_ms;
+        vow->sent_at[vow->seq % VOWS_KEPT] = sim->now;
     }
 }
 

@@ -33,6 +33,13 @@ void hold_lends(struct sim *sim,
                 const struct tri_msg_lease *lease,
                 struct task *task);
 
+/* A task begins, of a lease of that generation. */
+void hold_begins(const struct sim *sim,
+                 const struct worker *worker,
+                 struct watch *watch,
+                 uint64_t generation,
+                 uint64_t index);
+
 /* ---- checker_vanish.c ----------------------------------------------------------------------- */
 
 /* Who speaks from there; NULL: no worker. */
@@ -148,6 +155,37 @@ void reserve_gets(struct sim *sim, const struct tri_message *message, struct tri
 
 /* CREDIT for this lease that does not fit into the window of its owner. */
 void reserve_lends(struct sim *sim, uint64_t lease);
+
+/* ---- checker_policy.c ----------------------------------------------------------------------- */
+
+void policy_gets(const struct sim *sim,
+                 const struct peer_id *peer,
+                 const struct tri_message *message);
+
+/* A failure of the attempt that counts. */
+void policy_ended(const struct sim *sim,
+                  struct task *task,
+                  uint64_t generation,
+                  const struct tri_rec_entry *entry);
+void policy_lends(const struct sim *sim,
+                  const struct peer_id *peer,
+                  const struct watch *watch,
+                  const struct tri_msg_lease *lease);
+
+/* `dead`: so many of its tasks are. */
+void policy_ends(const struct sim *sim,
+                 struct watch *watch,
+                 const struct tri_msg_end *end,
+                 uint64_t dead);
+
+/* ---- checker_reclaim.c ---------------------------------------------------------------------- */
+
+/* A worker says HELLO; the broker answers it. */
+void reclaim_gets(struct sim *sim, struct mate *mate, const struct tri_msg_hello *hello);
+void reclaim_sends(const struct sim *sim, struct mate *mate, const struct tri_message *message);
+
+/* The broker dies: before what it had is forgotten. */
+void reclaim_dies(struct sim *sim);
 
 /* ---- checker_reader.c ----------------------------------------------------------------------- */
 

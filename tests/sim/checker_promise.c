@@ -272,6 +272,7 @@ void checker_broker_dies(struct sim *sim)
 {
     struct checker *self = sim->checker;
 
+    reclaim_dies(sim);
     self->life++;
     forget_all(self);
     forget_numbers(self);

@@ -28,6 +28,7 @@ static struct task *settle(struct sim *sim,
         sim_fail(sim, "task %s/%llu was cancelled, and then succeeded", watch->plan->name,
                  (unsigned long long)index);
     task->standing = (uint8_t)standing;
+    task->over_since = sim->now;
     task->generation = (uint8_t)row->generation;
     task->row = row->row;
     return task;
@@ -404,6 +405,7 @@ static void check_end(struct sim *sim, struct watch *watch, const struct tri_msg
         return;
     for (uint64_t i = 0; i < end->count; i++)
         standings[watch_task(sim, watch, i)->standing]++;
+    policy_ends(sim, watch, end, standings[STANDING_DEAD]);
     watch->ended = true;
     if (end->done != standings[STANDING_DONE] || end->dead != standings[STANDING_DEAD]
         || end->cancelled != standings[STANDING_CANCELLED] || standings[STANDING_OPEN] != 0)

@@ -21,10 +21,15 @@ struct task {
     uint8_t over;               /* failures of generations up to that are not shown any more ... */
     uint8_t over_for_good;      /* ... and that is acknowledged */
     uint64_t over_at;
+    uint64_t failed_at;        /* when the failure of ... */
+    uint8_t failed_generation; /* ... this */
+    uint8_t failed_attempt;    /* ... and this was reported first */
     uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
     uint64_t row;        /* where it ended */
     uint64_t lease;      /* the newest that it was in */
     uint64_t claimed;    /* an older one, with which its worker came back */
+    uint64_t over_since;   /* its row was sent, or it was cancelled */
+    uint64_t lease_before; /* the newest when the broker died */
     uint16_t holder;     /* 1 + who got that */
     uint16_t alone_with; /* 1 + the instance that has it alone now */
     uint16_t alone_gaps; /* ... and how often that had been silent before */
@@ -66,6 +71,7 @@ struct watch {
     uint64_t arrived;   /* arguments that have reached the broker */
     uint64_t told;      /* the count that it has acknowledged */
     uint64_t generation;
+    uint64_t reported; /* tasks of which a success has reached the broker */
     bool stopped; /* all of it was to be cancelled, or it halted */
     bool halted;
     uint64_t retries; /* that somebody asked for */
@@ -84,6 +90,10 @@ struct watch {
     uint64_t window_bytes; /* of its submitter; 0: others came, with windows of their own */
     bool was_asked;        /* SUBMIT came */
     uint64_t asked_life;   /* ... in that life of the broker, the last one */
+    uint8_t fed_by[16];    /* the life of its client that was there last ... */
+    uint64_t fed_at;       /* ... and when */
+    bool is_fed;           /* it has asked for it */
+    bool was_away;         /* ... and was away since, for longer than an open batch waits for it */
     XXH3_state_t *hash;    /* over the first `hashed` values */
     uint64_t hashed;
     uint64_t append_credit; /* as its client was told */
@@ -129,6 +139,9 @@ struct mate {
     uint64_t renewed;     /* when its last heartbeat or HELLO was taken */
     struct tri_map names; /* the leases that it named there */
     struct tri_map lost;  /* those that it was told to be lost */
+    struct tri_map kept;  /* those of the broker's last life that it must not lose */
+    bool is_known;        /* to the broker, also when that comes back */
+    bool was_known;       /* in its last life */
 };
 
 /* One life of a client, and where it speaks from. */
@@ -152,6 +165,9 @@ struct vow {
     tri_time sent_ms[VOWS_KEPT];
     tri_time hello_ms;
     tri_time confirmed_ms;
+    uint64_t sent_at[VOWS_KEPT]; /* the heartbeats, by no clock of anybody */
+    uint64_t answered;           /* when the one was sent that was answered last ... */
+    uint64_t answered_at;        /* ... and when that was heard */
 };
 
 #define REQUESTS_KEPT 256
@@ -163,6 +179,7 @@ struct checker {
     size_t request_count;
     struct tri_map lent; /* leases, to struct loan */
     uint64_t life;       /* of the broker */
+    uint64_t begun_at;   /* when that began */
     struct tri_dlist_head promises;
     bool has_refused;    /* NO_SESSION was the answer to the message at hand */
     uint64_t decided_at; /* the message at hand was to be sent then */

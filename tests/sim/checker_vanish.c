@@ -101,6 +101,7 @@ void vanish_end(struct checker *self)
     for (size_t i = 0; i < self->mate_count; i++) {
         tri_map_deinit(&self->mates[i].names);
         tri_map_deinit(&self->mates[i].lost);
+        tri_map_deinit(&self->mates[i].kept);
     }
     free(self->mates);
     free(self->routes);

@@ -155,7 +155,7 @@ static struct deed begin_task(struct sim *sim, struct host *self, struct lease *
 
     lease_argument(self, lease, i, &argument);
     checker_host_begins(sim, self->worker);
-    checker_task_begins(sim, self->batch, lease->generation, i, lease->attempt,
+    checker_task_begins(sim, self->worker, self->batch, lease->generation, i, lease->attempt,
                         tri_buffer_bytes(&argument));
     tri_buffer_deinit(&argument);
     lease->states[i - lease->first] = TASK_RUNNING;
