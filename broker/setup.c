@@ -16,6 +16,9 @@
 /* Descriptors that are not connections: sockets, signals, logs, libzmq's own. */
 #define DESCRIPTORS_RESERVED 256
 
+/* Of where a life begins to number its leases: half of what there is is left for them. */
+#define FIRST_LEASE_BITS 39
+
 /* As many descriptors as the system allows; how many of them may be connections. */
 static uint64_t raise_descriptors(uint64_t connections_max)
 {
@@ -146,7 +149,7 @@ static enum tri_status recover(struct broker *self)
 static enum tri_status open_engine(struct broker *self)
 {
     struct engine_options options;
-    uint64_t random[4];
+    uint64_t random[5];
     bool is_stored = self->store_file[0] != '\0';
 
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
@@ -158,6 +161,9 @@ static enum tri_status open_engine(struct broker *self)
     /* Nothing of the last run is kept, but its workers may still be there with leases of it: the
      * wall clock in seconds tells the runs apart. */
     options.epoch = is_stored ? 1 : tri_clock_wall_ms() / 1000;
+    /* Nor do leases of two lives get the same number when their epoch is: a copy of the store was
+     * put back. */
+    options.first_lease = 1 + (random[4] >> (64 - FIRST_LEASE_BITS));
     options.payloads_stored = is_stored;
     if (is_stored)
         options.limits.memory_bytes_max = UINT64_MAX; /* its disk says how much */

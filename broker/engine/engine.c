@@ -37,6 +37,7 @@ void engine_options_init(struct engine_options *options)
             .result_bytes_guess = 64,
         },
         .epoch = 1,
+        .first_lease = 1,
         .software = "trireme",
     };
 }
@@ -85,7 +86,7 @@ struct engine *engine_new(const struct engine_options *options)
     init_lists(self);
     self->next_number = 1;
     self->next_note = 1;
-    self->next_lease = 1;
+    self->next_lease = options->first_lease;
     return self;
 }
 

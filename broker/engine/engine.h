@@ -49,6 +49,7 @@ struct engine_options {
     uint64_t seed;           /* for jitter */
     struct tri_uuid cluster; /* goes into WELCOME */
     uint64_t epoch;          /* goes into WELCOME and lease numbers */
+    uint64_t first_lease;    /* counted from here: in a copy of a store an epoch may come twice */
     const char *software;    /* "trireme/0.1.0" */
     bool payloads_stored;    /* payloads are not all in memory: GET before they are sent */
 };

@@ -22,6 +22,7 @@ struct worker;
 /* A lease's number: its epoch above, a counter below. */
 #define LEASE_EPOCH_SHIFT 40
 #define LEASE_EPOCH_MASK UINT64_C(0x7fffff)
+#define LEASE_COUNTER_MASK ((UINT64_C(1) << LEASE_EPOCH_SHIFT) - 1)
 
 /* Leases of one worker: all fit into one HEARTBEAT. */
 #define LEASES_OF_WORKER_MAX 16384

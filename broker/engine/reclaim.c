@@ -89,6 +89,15 @@ bool reclaim_is_from_before(const struct engine *engine, uint64_t lease)
     return epoch_of(lease) != (engine->options.epoch & LEASE_EPOCH_MASK);
 }
 
+/* An older copy of the store was put back: its epoch has come before, with other leases. */
+static bool is_of_another_life(const struct engine *engine, uint64_t lease)
+{
+    uint64_t counter = lease & LEASE_COUNTER_MASK;
+
+    return !reclaim_is_from_before(engine, lease)
+           && (counter < engine->options.first_lease || counter >= engine->next_lease);
+}
+
 bool reclaim_covers(const struct engine *engine,
                     const struct batch *batch,
                     uint64_t lease,
@@ -98,7 +107,8 @@ bool reclaim_covers(const struct engine *engine,
     uint64_t then = epoch_of(lease);
 
     *end = then == now ? UINT64_MAX : batch->recovered_count;
-    return then <= now && then >= (batch->epoch & LEASE_EPOCH_MASK);
+    return then <= now && then >= (batch->epoch & LEASE_EPOCH_MASK)
+           && !is_of_another_life(engine, lease);
 }
 
 /* The part of a set that lies in these ranges. */

@@ -3,6 +3,7 @@ import array
 import json
 import os
 import re
+import shutil
 import signal
 import tempfile
 import time
@@ -210,6 +211,33 @@ class Restart(unittest.TestCase):
         wait_until(lambda: self.batches() == [], "the batch is forgotten")
         self.kill_and_restart(0)
         self.assertEqual(self.batches(), [])
+
+    def test_results_for_a_batch_that_an_older_copy_does_not_know_are_not_taken_for_another(self):
+        worker = self.cluster.worker()
+        self.assertEqual(self.cluster.run("run", "--fn", "echo", ":::", "x").returncode, 0)
+        self.cluster.broker.end()
+        shutil.copy(self.store, self.store + ".copy")
+        self.kill_and_restart(0)
+        go = os.path.join(self.files.name, "go")
+        lost = self.cluster.start("run", "-j", "4", "--", "sh", "-c",
+                                  f"until test -e {go}; do sleep 0.02; done; echo {{}} >>{self.ran};"
+                                  " echo {}", ":::", "1", "2", "3", "4", text=True)
+        wait_until(lambda: any(batch["leased"] == 4 for batch in self.batches()), "all is leased")
+        self.cluster.broker.kill()
+        self.cluster.broker.process.wait()
+        open(go, "w").close()
+        wait_until(lambda: os.path.exists(self.ran) and os.path.getsize(self.ran) == 8, "all ran")
+        worker.kill(signal.SIGSTOP)
+        for name in ("", "-wal"):
+            os.path.exists(self.store + name) and os.unlink(self.store + name)
+        os.rename(self.store + ".copy", self.store)
+        self.kill_and_restart(0)
+        other = self.cluster.start("run", "--fn", "echo", ":::", "a", "b", "c", "d", text=True)
+        wait_until(lambda: any(batch["count"] == 4 for batch in self.batches()), "it is there")
+        worker.kill(signal.SIGCONT)
+        self.assertEqual(other.communicate(timeout=100)[0], "a\nb\nc\nd\n")
+        self.assertEqual(lost.communicate(timeout=100)[0], "")
+        self.assertNotEqual(lost.returncode, 0)
 
     def test_results_can_be_had_from_elsewhere_after_a_restart(self):
         self.cluster.worker()

@@ -149,6 +149,30 @@ START_TEST(results_of_another_epoch_or_generation_are_stale)
 }
 END_TEST
 
+/* An older copy of the store was put back: the epoch comes again. */
+START_TEST(results_of_a_lease_that_was_not_given_in_this_life_are_stale)
+{
+    struct engine_options options = scenario_options();
+    struct held *held;
+
+    options.first_lease = 1000;
+    story_with(&options);
+    client_and_worker(&s, 4);
+    client_submits(&s, "c1", "b1", 4);
+    expect(&s, "w1", "LEASE b1 0+4");
+    held = lease_of(&s, "w1", "b1", 0);
+    held->lease--;
+    worker_returns(&s, "w1", "b1", 0, 1);
+    expect_nothing_else(&s);
+    held->lease += 2;
+    worker_returns(&s, "w1", "b1", 1, 1);
+    expect_nothing_else(&s);
+    held->lease--;
+    worker_returns(&s, "w1", "b1", 2, 1);
+    expect(&s, "c1", "ROW b1 #0 values 2+1");
+}
+END_TEST
+
 START_TEST(a_partial_is_taken_whole_when_nothing_of_it_is_done)
 {
     client_and_worker(&s, 4);
@@ -239,6 +263,7 @@ int main(void)
     STORY(a_gap_in_the_reports_is_not_taken);
     STORY(results_come_in_scattered_runs);
     STORY(results_of_another_epoch_or_generation_are_stale);
+    STORY(results_of_a_lease_that_was_not_given_in_this_life_are_stale);
     STORY(a_partial_is_taken_whole_when_nothing_of_it_is_done);
     STORY(a_partial_that_overlaps_what_is_done_is_dropped_and_the_rest_runs_again);
     STORY(results_that_cannot_be_read_are_refused_and_their_tasks_run_again);
