@@ -21,12 +21,13 @@
 /* ---- effects -------------------------------------------------------------------------------- */
 
 static const struct tri_log_rank ranks[] = {
-    { "broker.welcomed", TRI_LOG_INFO }, { "broker.lost", TRI_LOG_INFO },
-    { "broker.refused", TRI_LOG_INFO },  { "broker.misspoken", TRI_LOG_INFO },
-    { "worker.draining", TRI_LOG_INFO }, { "batch.clamped", TRI_LOG_WARN },
-    { "batch.refused", TRI_LOG_INFO },   { "host.gone", TRI_LOG_INFO },
-    { "host.stalled", TRI_LOG_INFO },    { "host.broken", TRI_LOG_INFO },
-    { "lease.expired", TRI_LOG_INFO },   { "lease.abandoned", TRI_LOG_INFO },
+    { "broker.welcomed", TRI_LOG_INFO },  { "broker.lost", TRI_LOG_INFO },
+    { "broker.changed", TRI_LOG_INFO },   { "broker.refused", TRI_LOG_INFO },
+    { "broker.misspoken", TRI_LOG_INFO }, { "worker.draining", TRI_LOG_INFO },
+    { "batch.clamped", TRI_LOG_WARN },    { "batch.refused", TRI_LOG_INFO },
+    { "host.gone", TRI_LOG_INFO },        { "host.stalled", TRI_LOG_INFO },
+    { "host.broken", TRI_LOG_INFO },      { "lease.expired", TRI_LOG_INFO },
+    { "lease.abandoned", TRI_LOG_INFO },
 };
 
 static void perform(struct shell *self, const struct session_effect *effect)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from trireme import Case, Reader, cmdline, descendants, jsonl, main, os, stat, wait_until
+from trireme import Case, Daemon, Reader, cmdline, descendants, jsonl, main, os, stat, wait_until
 
 TASKS = 4000
 LEASE_S = 10
@@ -13,6 +13,21 @@ LEASE_S = 10
 
 def children_with(worker, word):
     return [p for p in descendants(worker.pid) if word in cmdline(p)]
+
+
+class Endpoints(Case):
+    def test_a_worker_whose_brokers_are_of_two_clusters_serves_the_one_that_answers(self):
+        first, second = (self.cluster("ipc", ("--heartbeat", "200ms")) for _ in range(2))
+        endpoints = f"{first.endpoint},{second.endpoint}"
+        worker = Daemon("trireme-worker", "--broker", endpoints, "--log-level", "info")
+        first.workers.append(worker)
+        turns = ((first, second), (second, first), (first, second))
+        for turn, (here, other) in enumerate(turns, 1):
+            other.broker.kill(signal.SIGSTOP)
+            wait_until(lambda: worker.text().count("broker.welcomed") == turn, "the worker joins")
+            other.broker.kill(signal.SIGCONT)
+            done = here.run("run", "--fn", "echo", ":::", "a")
+            self.assertEqual(done.stdout, b"a\n", done.stderr)
 
 
 class Kill(Case):

@@ -181,16 +181,30 @@ void connection_on_bye(struct session *self, const struct tri_msg_bye *bye)
         connection_lost(self, "the broker stops");
 }
 
+/* Nothing is held any more. Of the instance that it was another cluster has heard reports, by
+ * number: it is one that nobody knows. */
+static void forget_all(struct session *self)
+{
+    struct tri_dlist_node *node;
+    uint64_t key;
+    void *value;
+
+    for (size_t at = 0; tri_map_next(&self->batches, &at, &key, &value);)
+        batches_drop(self, value);
+    while ((node = tri_dlist_pop_front(&self->unacked)) != NULL)
+        reports_free(self, tri_container_of(node, struct report, node));
+    self->seq = 0;
+    self->options.instance.bytes[0]++;
+}
+
 /* Another cluster's leases mean nothing here, and what was made for larger messages cannot be told
- * to this broker: forget them, and say HELLO without them. */
+ * to this broker: forget them, and say HELLO without them, here: the next broker of the list may be
+ * of the cluster before, where all would begin anew again. */
 static bool begins_anew(struct session *self, const struct tri_msg_welcome *welcome)
 {
     bool narrower = welcome->message_bytes_max < self->message_bytes_max;
     bool other = self->has_cluster && welcome->cluster.size == sizeof(self->cluster.bytes)
                  && memcmp(self->cluster.bytes, welcome->cluster.data, welcome->cluster.size) != 0;
-    struct tri_dlist_node *node;
-    uint64_t key;
-    void *value;
 
     if (welcome->cluster.size == sizeof(self->cluster.bytes)) {
         memcpy(self->cluster.bytes, welcome->cluster.data, welcome->cluster.size);
@@ -199,12 +213,10 @@ static bool begins_anew(struct session *self, const struct tri_msg_welcome *welc
     self->message_bytes_max = welcome->message_bytes_max;
     if (!other && !narrower)
         return false;
-    for (size_t at = 0; tri_map_next(&self->batches, &at, &key, &value);)
-        batches_drop(self, value);
-    while ((node = tri_dlist_pop_front(&self->unacked)) != NULL)
-        reports_free(self, tri_container_of(node, struct report, node));
-    self->seq = 0;
-    connection_lost(self, other ? "another cluster" : "its messages have become smaller");
+    effects_trace(self, "broker.changed why=\"%s\"",
+                  other ? "another cluster" : "its messages have become smaller");
+    forget_all(self);
+    connection_open(self);
     return true;
 }
 

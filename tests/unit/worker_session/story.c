@@ -18,6 +18,7 @@ static char lines[LINES_MAX][LINE_SIZE];
 static size_t line_count;
 static size_t line_next;
 static uint64_t heartbeat_seq;
+static struct tri_uuid greeting; /* the instance of the last HELLO */
 static uint64_t message_bytes_max;
 static const struct session_task *on;
 static size_t on_count;
@@ -58,6 +59,7 @@ static void say_hello(char *line, struct tri_msg_hello hello)
 {
     struct tri_rec_held held;
 
+    memcpy(greeting.bytes, hello.instance.data, sizeof(greeting.bytes));
     say(line, "HELLO");
     ck_assert_uint_eq(hello.role, TRI_ROLE_WORKER);
     ck_assert_uint_eq(hello.handlers.count, TRI_COUNT_OF(handlers));
@@ -365,14 +367,14 @@ void broker_takes(uint64_t bytes)
     message_bytes_max = bytes;
 }
 
-void broker_welcomes(uint64_t dropped_lease)
+static void welcome(uint8_t cluster, uint64_t dropped_lease)
 {
-    static const uint8_t cluster[16] = { 1 };
+    const uint8_t bytes[16] = { cluster };
     struct tri_buffer buffer = { 0 };
     struct tri_message message = { .type = TRI_MESSAGE_WELCOME };
 
     message.welcome.version = TRI_PROTOCOL_VERSION;
-    message.welcome.cluster = (struct tri_bytes){ cluster, sizeof(cluster) };
+    message.welcome.cluster = (struct tri_bytes){ bytes, sizeof(bytes) };
     message.welcome.epoch = 1;
     message.welcome.heartbeat_ms = 1000;
     message.welcome.lease_ms = 10000;
@@ -380,6 +382,21 @@ void broker_welcomes(uint64_t dropped_lease)
     message.welcome.dropped = lease_list(&buffer, dropped_lease);
     broker_says(&message);
     tri_buffer_deinit(&buffer);
+}
+
+void broker_welcomes(uint64_t dropped_lease)
+{
+    welcome(1, dropped_lease);
+}
+
+void broker_of_cluster_welcomes(uint8_t cluster)
+{
+    welcome(cluster, 0);
+}
+
+struct tri_uuid greeted_as(void)
+{
+    return greeting;
 }
 
 void broker_acknowledges(uint64_t seq)

@@ -340,10 +340,40 @@ START_TEST(what_was_made_for_larger_messages_is_made_again)
     broker_takes(4000000);
     broker_welcomes(0);
     expect("end 1");
-    expect("connect");
-    simple_event(SESSION_CONNECTED);
     expect("HELLO");
     broker_welcomes(0);
+    session_ends();
+}
+END_TEST
+
+/* On the spot: the next broker of its list may be of the cluster that it has just left. */
+START_TEST(in_another_cluster_a_worker_begins_anew_as_another_instance)
+{
+    struct tri_uuid before;
+
+    session_begins(NULL);
+    thread_batch();
+    lease_comes(10, 1, 0, 10);
+    expect("to 1: LEASE 1 0+10");
+    host_returns(1, 1, 0, 5, 1);
+    expect("RESULTS #1 lease 10: 0+5");
+    simple_event(SESSION_CONNECTION_LOST);
+    expect("connect");
+    simple_event(SESSION_CONNECTED);
+    expect("HELLO 10:0+10");
+    before = greeted_as();
+    broker_of_cluster_welcomes(2);
+    expect("end 1");
+    expect("HELLO");
+    ck_assert_mem_ne(greeted_as().bytes, before.bytes, sizeof(before.bytes));
+    broker_of_cluster_welcomes(2);
+    batch_comes(1, "compute", TRI_MODEL_THREAD, 2);
+    expect("OARS 1 thread x2");
+    expect_host(2, "thread", 2);
+    lease_comes(10, 1, 0, 10);
+    expect("to 2: LEASE 2 0+10");
+    host_returns(2, 2, 0, 5, 1);
+    expect("RESULTS #1 lease 10: 0+5");
     session_ends();
 }
 END_TEST
@@ -475,6 +505,7 @@ int main(void)
     tcase_add_test(tcase, held_results_are_held_tasks);
     tcase_add_test(tcase, hosts_are_told_to_make_no_more_output_than_half_a_message);
     tcase_add_test(tcase, what_was_made_for_larger_messages_is_made_again);
+    tcase_add_test(tcase, in_another_cluster_a_worker_begins_anew_as_another_instance);
     tcase_add_test(tcase, a_draining_worker_finishes_what_runs_and_gives_back_the_rest);
     tcase_add_test(tcase, a_draining_worker_gives_back_results_that_get_no_credit_for_a_minute);
     tcase_add_test(tcase, a_host_that_dies_while_draining_has_its_tasks_given_back);
