@@ -251,6 +251,8 @@ void connection_on_welcome(struct session *self, const struct tri_msg_welcome *w
     effects_trace(self, "broker.welcomed epoch=%lu", (unsigned long)welcome->epoch);
     reports_resend(self);
     drop_named(self, welcome->dropped);
+    if (self->leases.count != 0)
+        connection_watch(self); /* leases may be shorter now */
     timers_set(self, &self->connection_timer, self->now + self->heartbeat_ms);
 }
 
@@ -354,8 +356,10 @@ bool connection_is_late(const struct session *self)
 
 void connection_watch(struct session *self)
 {
-    if (!tri_heap_is_linked(&self->lease_timer.node))
-        timers_set(self, &self->lease_timer, self->confirmed_at + self->lease_ms);
+    tri_time deadline = self->confirmed_at + self->lease_ms;
+
+    if (!tri_heap_is_linked(&self->lease_timer.node) || self->lease_timer.node.key > deadline)
+        timers_set(self, &self->lease_timer, deadline);
 }
 
 void connection_on_lease_timer(struct session *self)

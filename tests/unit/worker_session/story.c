@@ -367,7 +367,7 @@ void broker_takes(uint64_t bytes)
     message_bytes_max = bytes;
 }
 
-static void welcome(uint8_t cluster, uint64_t dropped_lease)
+static void welcome(uint8_t cluster, uint64_t lease_ms, uint64_t dropped_lease)
 {
     const uint8_t bytes[16] = { cluster };
     struct tri_buffer buffer = { 0 };
@@ -377,7 +377,7 @@ static void welcome(uint8_t cluster, uint64_t dropped_lease)
     message.welcome.cluster = (struct tri_bytes){ bytes, sizeof(bytes) };
     message.welcome.epoch = 1;
     message.welcome.heartbeat_ms = 1000;
-    message.welcome.lease_ms = 10000;
+    message.welcome.lease_ms = lease_ms;
     message.welcome.message_bytes_max = message_bytes_max;
     message.welcome.dropped = lease_list(&buffer, dropped_lease);
     broker_says(&message);
@@ -386,12 +386,17 @@ static void welcome(uint8_t cluster, uint64_t dropped_lease)
 
 void broker_welcomes(uint64_t dropped_lease)
 {
-    welcome(1, dropped_lease);
+    welcome(1, 10000, dropped_lease);
 }
 
 void broker_of_cluster_welcomes(uint8_t cluster)
 {
-    welcome(cluster, 0);
+    welcome(cluster, 10000, 0);
+}
+
+void broker_with_lease_ms_welcomes(uint64_t lease_ms)
+{
+    welcome(1, lease_ms, 0);
 }
 
 struct tri_uuid greeted_as(void)

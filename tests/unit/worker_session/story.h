@@ -44,6 +44,7 @@ void worker_joins(void);
 void broker_says(const struct tri_message *message);
 void broker_welcomes(uint64_t dropped_lease); /* 0: none */
 void broker_of_cluster_welcomes(uint8_t cluster);
+void broker_with_lease_ms_welcomes(uint64_t lease_ms);
 struct tri_uuid greeted_as(void);  /* the instance of the last HELLO */
 void broker_takes(uint64_t bytes); /* messages of at most so many, it will say; 0: does not */
 void broker_acknowledges(uint64_t seq);

@@ -115,6 +115,27 @@ START_TEST(leases_end_lease_ms_after_the_last_answered_heartbeat_was_sent)
 }
 END_TEST
 
+START_TEST(leases_end_sooner_when_the_broker_comes_back_with_shorter_ones)
+{
+    session_begins(NULL);
+    thread_batch();
+    lease_comes(10, 1, 0, 100);
+    expect("to 1: LEASE 1 0+100");
+    simple_event(SESSION_CONNECTION_LOST);
+    expect("connect");
+    simple_event(SESSION_CONNECTED);
+    expect("HELLO 10:0+100");
+    broker_with_lease_ms_welcomes(3000);
+    simple_event(SESSION_CONNECTION_LOST);
+    expect("connect");
+    time_passes_ms(2999);
+    expect_nothing_else();
+    time_passes_ms(1);
+    expect("to 1: CANCEL 1 -");
+    session_ends();
+}
+END_TEST
+
 START_TEST(a_lease_that_comes_when_nothing_was_confirmed_for_its_time_is_not_begun)
 {
     struct tri_message welcome = { .type = TRI_MESSAGE_WELCOME,
@@ -506,6 +527,7 @@ int main(void)
     tcase_add_test(tcase, hosts_are_told_to_make_no_more_output_than_half_a_message);
     tcase_add_test(tcase, what_was_made_for_larger_messages_is_made_again);
     tcase_add_test(tcase, in_another_cluster_a_worker_begins_anew_as_another_instance);
+    tcase_add_test(tcase, leases_end_sooner_when_the_broker_comes_back_with_shorter_ones);
     tcase_add_test(tcase, a_draining_worker_finishes_what_runs_and_gives_back_the_rest);
     tcase_add_test(tcase, a_draining_worker_gives_back_results_that_get_no_credit_for_a_minute);
     tcase_add_test(tcase, a_host_that_dies_while_draining_has_its_tasks_given_back);
