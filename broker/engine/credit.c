@@ -316,17 +316,18 @@ static void grant(struct engine *engine, struct lease *lease)
 
     message.credit.lease = lease->number;
     message.credit.result_bytes = lease->wanted_bytes;
-    if (!out_send(engine, lease->berth->worker->session, &message, false))
-        return;
+    out_send(engine, lease->berth->worker->session, &message, false);
     credit_want(engine, lease, 0);
     berth_update(engine, lease->berth);
 }
 
-/* What it has not run yet would be run beside another suspect. */
+/* Its worker cannot be told, or what it has not run yet would be run beside another suspect. */
 static bool has_to_wait(const struct lease *lease)
 {
-    return grade_is_suspect(&lease->grade) && !lease->on_trial
-           && lease->berth->worker->suspects != 0;
+    const struct worker *worker = lease->berth->worker;
+
+    return !worker->session->connected
+           || (grade_is_suspect(&lease->grade) && !lease->on_trial && worker->suspects != 0);
 }
 
 static void give_reserve(struct engine *engine, struct lease *lease)

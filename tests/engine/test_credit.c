@@ -199,6 +199,36 @@ START_TEST(room_that_got_lost_with_its_connection_is_given_again)
 }
 END_TEST
 
+START_TEST(room_is_not_given_to_a_worker_that_cannot_be_reached)
+{
+    client_and_worker(&s, 2);
+    worker_joins(&s, "w2", 2);
+    submit(100, 4 * (ROW + TASK * 2) + 100);
+    expect(&s, "w1", "LEASE b1 0+2");
+    expect(&s, "w1", "LEASE b1 2+2");
+    expect(&s, "w2", "LEASE b1 4+2");
+    expect(&s, "w2", "LEASE b1 6+2");
+    peer_of(&s, "w2")->starts = false; /* it has run them, and their results are large */
+    worker_wants(&s, "w2", "b1", 4, 200);
+    expect_nothing_else(&s);
+    peer_lost(&s, "w2");
+    worker_returns_in(&s, "w1", "b1", 0, 2, 8, SECOND);
+    expect(&s, "c1", "ROW b1 #0 values 0+2");
+    worker_returns_in(&s, "w1", "b1", 2, 2, 8, SECOND);
+    expect(&s, "c1", "ROW b1 #1 values 2+2");
+    expect(&s, "w1", "LEASE b1 8+2");
+    for (int row = 2; row < 10; row++) { /* the window stays as it is */
+        client_acks(&s, "c1", "b1", (uint64_t)row - 1);
+        worker_returns_in(&s, "w1", "b1", (uint64_t)row * 2 + 4, 2, 8, SECOND);
+        expect(&s, "c1", "ROW b1 #%d values %d+2", row, row * 2 + 4);
+        expect(&s, "w1", "LEASE b1 %d+2", row * 2 + 6);
+    }
+    peer_returns(&s, "w2");
+    expect(&s, "w2", "WELCOME");
+    expect(&s, "w2", "CREDIT b1 4+2 bytes=200");
+}
+END_TEST
+
 START_TEST(a_lease_that_waits_for_room_leaves_its_oars_to_others)
 {
     struct scenario_spec spec = { 0 };
@@ -443,6 +473,7 @@ int main(void)
     STORY(the_reserve_goes_with_the_oldest_task_to_another_lease);
     STORY(the_reserve_is_not_for_younger_tasks_while_the_oldest_runs);
     STORY(room_that_got_lost_with_its_connection_is_given_again);
+    STORY(room_is_not_given_to_a_worker_that_cannot_be_reached);
     STORY(a_lease_that_waits_for_room_leaves_its_oars_to_others);
     STORY(the_reservation_follows_the_mean_of_the_results);
     STORY(a_batch_nobody_is_attached_to_keeps_its_rows_up_to_the_memory_cap);
