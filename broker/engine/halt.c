@@ -6,7 +6,7 @@
 /* Percentages of an open batch say little before it has so many tasks. */
 #define OPEN_COUNT_MIN 100
 
-/* Ask back what has not been started; what runs may end. */
+/* Ask back what has not been started; what runs may end. What has not been sent yet stays here. */
 static void revoke_all(struct engine *engine, struct batch *batch)
 {
     tri_dlist_foreach(&batch->berths, node)
@@ -17,7 +17,10 @@ static void revoke_all(struct engine *engine, struct batch *batch)
         {
             struct lease *lease = tri_container_of(lease_node, struct lease, node);
 
-            lease_revoke(engine, lease, (struct tri_range){ lease->first, lease->count });
+            if (lease->loading)
+                lease_drop(engine, lease);
+            else
+                lease_revoke(engine, lease, (struct tri_range){ lease->first, lease->count });
         }
     }
 }

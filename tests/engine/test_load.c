@@ -3,7 +3,7 @@
 
 #define WINDOW (UINT64_C(1) << 20)
 
-static void stored(void)
+static void stored_with(const struct scenario_spec *spec)
 {
     struct engine_options options = scenario_options();
 
@@ -12,15 +12,18 @@ static void stored(void)
     client_and_worker(&s, 4);
     peer_says_bye(&s, "w1");
     client_joins(&s, "c2");
-    {
-        struct scenario_spec spec = { 0 };
-
-        client_opens_with(&s, "c1", "b1", WINDOW, &spec);
-        expect(&s, "c1", "ACCEPTED b1 0 absent");
-    }
+    client_opens_with(&s, "c1", "b1", WINDOW, spec);
+    expect(&s, "c1", "ACCEPTED b1 0 absent");
     client_appends(&s, "c1", "b1", 3);
     client_appends(&s, "c1", "b1", 3);
     worker_joins(&s, "w2", 6);
+}
+
+static void stored(void)
+{
+    struct scenario_spec spec = { 0 };
+
+    stored_with(&spec);
 }
 
 static void loaded(enum event_type type, enum store_table table, uint64_t key)
@@ -134,6 +137,25 @@ START_TEST(what_is_cancelled_while_its_lease_is_loading_is_not_run)
 }
 END_TEST
 
+START_TEST(what_is_loading_when_its_batch_halts_is_not_run)
+{
+    struct scenario_spec spec = { .halt = TRI_HALT_SOON, .halt_fail_count = 1 };
+
+    stored_with(&spec);
+    loaded(EVENT_LOADED, STORE_CHUNK, 3);
+    expect(&s, "w2", "LEASE b1 3+3 items=3/0+3");
+    worker_fails(&s, "w2", "b1", 3, TRI_OUTCOME_FAILED);
+    expect(&s, "c1", "ROW b1 #0 entries 3+1");
+    expect(&s, "c1", "ERROR CANCELLED");
+    expect(&s, "w2", "REVOKE b1 3+3 asked=3+3");
+    expect(&s, "c1", "ROW b1 #1 entries 0+3");
+    loaded(EVENT_LOADED, STORE_CHUNK, 0);
+    worker_releases(&s, "w2", "b1", 4, 2);
+    expect(&s, "c1", "ROW b1 #2 entries 4+2");
+    expect(&s, "c1", "END b1 halted done=0 dead=1 cancelled=5 rows=3");
+}
+END_TEST
+
 START_TEST(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm)
 {
     stored();
@@ -192,6 +214,7 @@ int main(void)
     STORY(what_cannot_be_read_takes_no_more_of_the_window_than_was_reserved);
     STORY(the_reserve_goes_with_the_row_of_what_cannot_be_read);
     STORY(what_is_cancelled_while_its_lease_is_loading_is_not_run);
+    STORY(what_is_loading_when_its_batch_halts_is_not_run);
     STORY(a_worker_that_leaves_while_its_lease_is_loading_does_no_harm);
     STORY(rows_for_a_client_that_attaches_later_are_fetched_in_order);
     STORY(a_row_that_is_acknowledged_while_it_is_fetched_is_not_missed);
