@@ -111,6 +111,16 @@ static void drop_unheld(struct engine *engine, struct worker *worker)
     }
 }
 
+/* What the old connection may not have brought. */
+static void tell_again(struct engine *engine, struct berth *berth)
+{
+    berth_tell(engine, berth);
+    tri_dlist_foreach(&berth->leases, node)
+    {
+        lease_revoke_again(engine, tri_container_of(node, struct lease, node));
+    }
+}
+
 /* On a new connection neither side relies on what the other may have missed. */
 static void resume_worker(struct engine *engine,
                           struct session *session,
@@ -134,7 +144,7 @@ static void resume_worker(struct engine *engine,
     drop_unheld(engine, session->worker);
     tri_dlist_foreach(&session->worker->berths, node)
     {
-        berth_tell(engine, tri_container_of(node, struct berth, of_worker));
+        tell_again(engine, tri_container_of(node, struct berth, of_worker));
     }
     while (tri_list_next(&list, TRI_RECORD_HELD, &held))
         cancel_foreign(engine, session, held);

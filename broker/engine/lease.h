@@ -228,6 +228,10 @@ void lease_revoke(struct engine *engine, struct lease *self, struct tri_range ta
 /* The answer has come, or will not matter. */
 void lease_unrevoke(struct engine *engine, struct lease *self);
 
+/* Its worker is on a new connection and may never have been asked: a batch that halts asks again,
+ * and thieves may. */
+void lease_revoke_again(struct engine *engine, struct lease *self);
+
 void on_released(struct engine *engine,
                  struct session *session,
                  const struct tri_msg_released *released);

@@ -38,6 +38,16 @@ void lease_unrevoke(struct engine *engine, struct lease *self)
     self->thief = NULL;
 }
 
+void lease_revoke_again(struct engine *engine, struct lease *self)
+{
+    if (self->revoking == 0)
+        return;
+    lease_unrevoke(engine, self);
+    berth_update(engine, self->berth);
+    if (self->batch->halting)
+        lease_revoke(engine, self, (struct tri_range){ self->first, self->count });
+}
+
 /* ---- RELEASED ------------------------------------------------------------------------------- */
 
 void on_released(struct engine *engine,

@@ -30,6 +30,25 @@ START_TEST(what_its_worker_has_started_meanwhile_stays_there)
 }
 END_TEST
 
+START_TEST(what_was_asked_back_on_a_lost_connection_is_asked_again)
+{
+    client_and_worker(&s, 10);
+    client_submits(&s, "c1", "b1", 10);
+    expect(&s, "w1", "LEASE b1 0+10");
+    worker_mans(&s, "w1", "b1", 2);
+    worker_joins(&s, "w2", 2);
+    expect(&s, "w1", "REVOKE b1 0+10 asked=6+4"); /* it never arrives */
+    peer_lost(&s, "w1");
+    peer_of(&s, "w1")->width = 2;
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    expect(&s, "w1", "REVOKE b1 0+10 asked=6+4");
+    worker_releases(&s, "w1", "b1", 6, 4);
+    expect(&s, "w2", "LEASE b1 6+2");
+    expect(&s, "w2", "LEASE b1 8+1");
+}
+END_TEST
+
 START_TEST(a_lease_that_gives_nothing_is_not_asked_again_at_once)
 {
     client_and_worker(&s, 10);
@@ -130,6 +149,7 @@ int main(void)
 
     STORY(the_untouched_end_of_a_long_lease_goes_to_idle_oars);
     STORY(what_its_worker_has_started_meanwhile_stays_there);
+    STORY(what_was_asked_back_on_a_lost_connection_is_asked_again);
     STORY(a_lease_that_gives_nothing_is_not_asked_again_at_once);
     STORY(work_that_is_over_soon_is_not_stolen);
     STORY(tasks_that_wait_behind_another_batch_are_given_to_a_free_worker);

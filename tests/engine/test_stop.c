@@ -119,6 +119,22 @@ START_TEST(halt_soon_asks_back_what_is_not_started_and_lets_the_rest_end)
 }
 END_TEST
 
+START_TEST(halt_soon_asks_again_whoever_was_away_when_it_was_asked)
+{
+    halting(TRI_HALT_SOON, 1, 0, 4);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    expect(&s, "c1", "ROW b1 #0 entries 0+1");
+    expect(&s, "w1", "REVOKE b1 0+4 asked=0+4"); /* it never arrives */
+    peer_lost(&s, "w1");
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    expect(&s, "w1", "REVOKE b1 0+4 asked=0+4");
+    worker_releases(&s, "w1", "b1", 1, 3);
+    expect(&s, "c1", "ROW b1 #1 entries 1+3");
+    expect(&s, "c1", "END b1 halted done=0 dead=1 cancelled=3 rows=2");
+}
+END_TEST
+
 START_TEST(halt_now_cancels_what_runs_too)
 {
     halting(TRI_HALT_NOW, 2, 0, 100);
@@ -314,6 +330,7 @@ int main(void)
     STORY(cancelling_an_ended_batch_does_nothing);
     STORY(an_open_batch_that_is_cancelled_is_sealed);
     STORY(halt_soon_asks_back_what_is_not_started_and_lets_the_rest_end);
+    STORY(halt_soon_asks_again_whoever_was_away_when_it_was_asked);
     STORY(halt_now_cancels_what_runs_too);
     STORY(halt_by_percent_counts_all_tasks_of_the_batch);
     STORY(failures_in_a_halting_batch_are_not_tried_again);
