@@ -62,10 +62,12 @@ static void convict(struct engine *engine, struct lease *lease)
 }
 
 /* A worker that had another suspect, too, says nothing: that one waited for CREDIT when this one
- * was leased, and may have gone on since. */
+ * was leased, and may have gone on since. Nor does one that came back after a restart with a lease
+ * of several tasks, which have become suspects elsewhere. */
 static bool stands_alone(const struct lease *lease, const struct last_words *words)
 {
     return grade_is_suspect(&lease->grade) && lease->grade.cap == 1
+           && tri_rangeset_count(&lease->undone) == 1
            && ((lease->received && words->suspects == 1)
                || lease->grade.vanished >= VANISHED_UNHEARD_MAX);
 }

@@ -256,6 +256,20 @@ START_TEST(nobody_is_convicted_who_was_not_alone)
 }
 END_TEST
 
+START_TEST(who_comes_back_with_several_suspects_from_before_a_restart_proves_nothing)
+{
+    stand_alone();
+    broker_restarts(&s);
+    peer_returns(&s, "w0"); /* it was only cut off, and has them still */
+    expect(&s, "w0", "WELCOME");
+    heartbeat(&s, "w0");
+    vanish("w0");
+    time_passes_ms(&s, s.options.limits.reclaim_ms); /* w1 does not come back */
+    worker_joins(&s, "w4", 2);
+    expect(&s, "w4", "LEASE b1 0+1 isolated"); /* the first attempt still */
+}
+END_TEST
+
 START_TEST(a_suspect_that_finishes_elsewhere_is_cleared)
 {
     client_joins(&s, "c1");
@@ -318,6 +332,7 @@ int main(void)
     STORY(a_worker_holds_one_suspect_lease_at_a_time);
     STORY(a_suspect_that_waits_for_room_lets_another_run);
     STORY(nobody_is_convicted_who_was_not_alone);
+    STORY(who_comes_back_with_several_suspects_from_before_a_restart_proves_nothing);
     STORY(a_suspect_that_finishes_elsewhere_is_cleared);
     STORY(a_convicted_task_has_its_crash_limit_of_runs);
     return story_run("engine/vanish", tcase);
