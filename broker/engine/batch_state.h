@@ -82,6 +82,7 @@ struct batch {
     struct tri_dlist_head delays;
     struct tri_rangeset done;
     struct tri_rangeset dead;
+    uint64_t forgiven; /* of the dead, those that the last retry by hand left: they halt nothing */
     struct tri_rangeset cancelled;
     struct tri_rangeset settled; /* whose rows the owner has acknowledged */
     uint64_t pending;

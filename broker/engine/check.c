@@ -280,6 +280,7 @@ static void check_state(const struct engine *engine, const struct batch *batch)
     tri_assert(ended || !batch->sealed || open != 0);
     tri_assert(ended == tri_dlist_is_linked(&batch->ended));
     tri_assert(!ended || tri_dlist_is_empty(&batch->berths));
+    tri_assert(batch->forgiven <= tri_rangeset_count(&batch->dead));
     tri_assert(!batch->halting || batch->held_back || batch->pending + batch->delayed == 0);
     tri_assert(!batch->held_back || (engine->reclaiming && !ended));
     tri_assert(!batch->put_due && !batch->suspects_changed);

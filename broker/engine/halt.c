@@ -48,7 +48,7 @@ void halt_again(struct engine *engine, struct batch *batch)
 
 void halt_if_due(struct engine *engine, struct batch *batch)
 {
-    uint64_t dead = tri_rangeset_count(&batch->dead);
+    uint64_t dead = tri_rangeset_count(&batch->dead) - batch->forgiven;
     char reason[160];
 
     if (batch->halt == TRI_HALT_NEVER || dead == 0)

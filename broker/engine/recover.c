@@ -574,6 +574,14 @@ static bool cut_retried(struct engine *engine, struct batch *batch)
     return is_sound;
 }
 
+/* Those that died before the last retry by hand. */
+static uint64_t count_forgiven(const struct batch *batch)
+{
+    const struct tri_rangeset *dead = dead_of(batch, batch->generation);
+
+    return tri_rangeset_count(&batch->dead) - (dead != NULL ? tri_rangeset_count(dead) : 0);
+}
+
 static const char *finish(struct engine *engine, struct batch *batch)
 {
     bool ended = batch_has_ended(batch);
@@ -595,6 +603,7 @@ static const char *finish(struct engine *engine, struct batch *batch)
         return "items of it are missing";
     if (!suspects_restore(batch))
         return "the list of its suspects is damaged";
+    batch->forgiven = count_forgiven(batch);
     batch->held_back = !ended;
     batch->deserted = true; /* whoever had accepted it may only not be back yet */
     batch->recovered_count = batch->count;

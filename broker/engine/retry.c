@@ -53,6 +53,7 @@ static void run_again(struct engine *engine, struct batch *batch, const struct t
 
     reopen(engine, batch);
     tri_rangeset_subtract(&batch->dead, tasks);
+    batch->forgiven = tri_rangeset_count(&batch->dead);
     tri_rangeset_subtract(&batch->settled, tasks);
     tri_rangeset_subtract(&batch->folded_settled, tasks);
     if (batch->stock != NULL)

@@ -232,6 +232,7 @@ static uint64_t same_batch(struct engine *live,
              && a->cancelling == b->cancelling,
          a, "state");
     SAME(a->generation == b->generation, a, "generation");
+    SAME(a->forgiven == b->forgiven, a, "number of forgiven tasks");
     SAME(a->count == b->count, a, "count");
     SAME(same_text(a->reason, b->reason), a, "reason");
     SAME(a->epoch == b->epoch, a, "epoch");

@@ -320,6 +320,31 @@ START_TEST(a_halted_batch_can_be_retried_and_ends_done)
 }
 END_TEST
 
+START_TEST(what_a_retry_leaves_dead_does_not_halt_the_batch_again)
+{
+    halting(TRI_HALT_NOW, 2, 0, 4);
+    worker_fails_many(&s, "w1", "b1", 0, 3, 1000);
+    ignore(&s, "w1");
+    expect(&s, "c1", "ROW b1 #0 entries 0+3");
+    expect(&s, "c1", "ROW b1 #1 entries 3+1");
+    expect(&s, "c1", "END b1 halted done=0 dead=3 cancelled=1 rows=2");
+    client_retries_tasks(&s, "c1", "b1", 1, 1);
+    expect(&s, "c1", "DONE 1");
+    expect(&s, "w1", "LEASE b1 1+1 generation=2");
+    worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_FAILED);
+    expect(&s, "c1", "ROW b1 #2 entries 1+1 generation=2");
+    expect(&s, "c1", "END b1 done done=0 dead=3 cancelled=1 rows=3 generation=2");
+    client_retries(&s, "c1", "b1"); /* two of these three are too many, as ever */
+    expect(&s, "c1", "DONE 3");
+    expect(&s, "w1", "LEASE b1 0+3 generation=3");
+    worker_fails_many(&s, "w1", "b1", 0, 2, 1000);
+    expect(&s, "c1", "ROW b1 #3 entries 0+2 generation=3");
+    expect(&s, "w1", "CANCEL_LEASE b1 0+3 all");
+    expect(&s, "c1", "ROW b1 #4 entries 2+1 generation=3");
+    expect(&s, "c1", "END b1 halted done=0 dead=2 cancelled=2 rows=5 generation=3");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("stop");
@@ -342,5 +367,6 @@ int main(void)
     STORY(who_still_reads_a_batch_hears_that_it_was_forgotten);
     STORY(an_ended_batch_past_its_retention_is_forgotten);
     STORY(a_halted_batch_can_be_retried_and_ends_done);
+    STORY(what_a_retry_leaves_dead_does_not_halt_the_batch_again);
     return story_run("engine/stop", tcase);
 }
