@@ -28,13 +28,14 @@ static void select_dead(const struct batch *batch,
         dead_in(batch, tri_ranges_at(tasks, i), out);
 }
 
-/* An ended batch is under way again. */
+/* An ended batch is under way again. Why it was sealed holds, why it was stopped does not. */
 static void reopen(struct engine *engine, struct batch *batch)
 {
     batch->generation++;
     batch->oldest = 0;
+    if (batch->halting || batch->cancelling)
+        batch_clear_reason(batch);
     batch->halting = batch->cancelling = false;
-    batch_clear_reason(batch);
     if (!batch_has_ended(batch))
         return;
     batch_set_state(batch, TRI_BATCH_RUNNING);

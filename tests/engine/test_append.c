@@ -200,6 +200,30 @@ START_TEST(a_client_that_submits_again_is_told_that_its_batch_was_sealed_without
 }
 END_TEST
 
+START_TEST(a_client_is_told_that_its_batch_was_sealed_when_others_have_retried_it_too)
+{
+    struct scenario_spec spec = { 0 };
+
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", 0);
+    client_appends(&s, "c1", "b1", 1);
+    ignore(&s, "w1");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    peer_says_bye(&s, "c1");
+    time_passes_ms(&s, s.options.limits.open_grace_ms);
+    expect_trace(&s, "batch.sealed batch=1 why=client_lost");
+    client_joins(&s, "c2");
+    client_retries(&s, "c2", "b1");
+    expect(&s, "c2", "DONE 1");
+    expect(&s, "w1", "LEASE b1 0+1 generation=2 items=0/0+1");
+    client_opens_with(&s, "c2", "b1", 0, &spec);
+    expect(&s, "c2", "ACCEPTED b1 1");
+    expect(&s, "c2", "ERROR CLOSED");
+    client_appends_at(&s, "c2", "b1", 1, 1, 8, 'x');
+    expect(&s, "c2", "ERROR CLOSED");
+}
+END_TEST
+
 START_TEST(the_same_client_comes_back_and_may_take_its_time)
 {
     client_and_worker(&s, 4);
@@ -451,6 +475,7 @@ int main(void)
     STORY(an_open_batch_whose_client_is_gone_past_its_grace_is_sealed);
     STORY(a_client_that_comes_back_within_the_grace_goes_on);
     STORY(a_client_that_submits_again_is_told_that_its_batch_was_sealed_without_it);
+    STORY(a_client_is_told_that_its_batch_was_sealed_when_others_have_retried_it_too);
     STORY(the_same_client_comes_back_and_may_take_its_time);
     STORY(a_successor_that_appends_nothing_does_not_keep_a_batch_open);
     STORY(a_chunk_is_deleted_when_all_its_tasks_are_done);
