@@ -6,17 +6,12 @@
 
 #include <stdlib.h>
 
-#define HOLD_MS 1000
-
-/* Failures of a batch with a reducer come as they happen: what would order them stays away. */
-static bool in_order(const struct tri_follow *self)
-{
-    return !self->unordered && self->reducer == NULL;
-}
+#define JAM_MS 200    /* without a row, until the window is taken for too small */
+#define STILL_MS 1000 /* without a lease; PROGRESS comes four times in it if there are any */
 
 uint64_t tri_row_key(const struct tri_follow *self, const struct tri_row *row)
 {
-    return in_order(self) ? row->index : 0;
+    return tri_follow_in_order(self) ? row->index : 0;
 }
 
 /* Go on by `count` tasks of the run at hand. */
@@ -39,7 +34,7 @@ static void advance(struct tri_follow *self, struct tri_row *row, uint64_t count
     }
     if (!more)
         tri_heap_remove(&self->turns, &row->turn);
-    else if (in_order(self))
+    else if (tri_follow_in_order(self))
         tri_heap_update(&self->turns, &row->turn, row->index);
 }
 
@@ -91,7 +86,7 @@ static uint64_t next_index(const struct tri_follow *self)
  * here then. */
 static struct tri_row *oldest_of_index(const struct tri_follow *self, struct tri_row *row)
 {
-    if (row == NULL || !in_order(self) || row->generation == self->first_generation)
+    if (row == NULL || !tri_follow_in_order(self) || row->generation == self->first_generation)
         return row;
     tri_dlist_foreach(&self->rows, node)
     {
@@ -110,37 +105,46 @@ static struct tri_row *first_row(const struct tri_follow *self)
     struct tri_heap_node *node = tri_heap_peek(&self->turns);
     struct tri_row *row = node != NULL ? tri_container_of(node, struct tri_row, turn) : NULL;
 
-    if (self->hold)
-        return NULL;
     row = oldest_of_index(self, row);
-    if (row == NULL || !in_order(self) || row->index <= self->cursor || self->ended
+    if (row == NULL || !tri_follow_in_order(self) || row->index <= self->cursor || self->ended
         || self->state == FOLLOW_FAILED)
         return row;
     return row->index <= next_index(self) ? row : NULL;
 }
 
-/* Tasks that have been given, are here, or were given to others. */
+/* Tasks that have been given, are here, or were given to others; each once, whatever the number of
+ * its results that are here. */
 static uint64_t seen_count(const struct tri_follow *self)
 {
-    uint64_t count = self->cursor;
-
-    count += tri_rangeset_count_in(&self->settled, self->cursor, TRI_INDEX_END - self->cursor);
-    tri_dlist_foreach(&self->rows, node) count +=
-        tri_container_of(node, struct tri_row, node)->left;
-    return count - self->given_count * (self->given != NULL);
+    return self->cursor
+           + tri_rangeset_count_in(&self->seen, self->cursor, TRI_INDEX_END - self->cursor);
 }
 
-/* Rows come in the order in which they were made, and the window is as large as it is. Who comes
- * (back) to a batch may find more rows kept for it than that, and the one whose turn it is behind
- * them. A task that was retried meanwhile may be in two of those that are here. */
-bool tri_rows_are_jammed(const struct tri_follow *self)
+/* More tasks have ended than were seen here: a row is kept at the broker. */
+static bool misses_a_row(const struct tri_follow *self)
 {
     const struct tri_batch_summary *summary = &self->summary;
     uint64_t ended = summary->ok + summary->failed + summary->cancelled;
 
-    return self->state == FOLLOW_FOLLOWED && in_order(self) && !self->ended && !self->hold
-           && !tri_dlist_is_empty(&self->rows) && first_row(self) == NULL
-           && ((ended != 0 && ended >= summary->count) || ended > seen_count(self));
+    return (ended != 0 && ended >= summary->count) || ended > seen_count(self);
+}
+
+/* Rows come in the order in which they were made, and the window is as large as it is. Who comes
+ * (back) to a batch may find more rows kept for it than that, and the one whose turn it is behind
+ * them. Failures that were retried since are seen and have not ended, so counting does not always
+ * tell; but then nothing is leased any more, for the owner's window is full. Of a row that is lost
+ * for good counting tells all the time: it is no reason to ask while there is room. */
+tri_time tri_rows_jam_at(const struct tri_follow *self)
+{
+    bool is_full = self->held_bytes >= self->window_bytes / 2;
+    bool is_still = self->owner && self->still_since != TRI_NEVER;
+
+    if (self->state != FOLLOW_FOLLOWED || !tri_follow_in_order(self) || self->ended
+        || tri_dlist_is_empty(&self->rows) || first_row(self) != NULL)
+        return TRI_NEVER;
+    if ((is_full || self->lost.status == TRI_OK) && misses_a_row(self))
+        return self->heard_at + JAM_MS;
+    return is_full && is_still ? self->still_since + STILL_MS : TRI_NEVER;
 }
 
 static int compare_index(const void *key, const void *entry)
@@ -170,7 +174,7 @@ static bool row_has(const struct tri_row *row, uint64_t index)
  */
 static bool is_replaced(const struct tri_follow *self, const struct tri_row *row)
 {
-    if (row->success || row->generation == self->last_generation || !in_order(self))
+    if (row->success || row->generation == self->last_generation || !tri_follow_in_order(self))
         return false;
     tri_dlist_foreach(&self->rows, node)
     {
@@ -189,23 +193,14 @@ static uint64_t stale_count(const struct tri_follow *self, const struct tri_row 
 
     if (is_replaced(self, row))
         return 1;
-    if (!in_order(self) || row->index >= self->cursor || row->generation != self->first_generation)
+    if (!tri_follow_in_order(self) || row->index >= self->cursor
+        || row->generation != self->first_generation)
         return 0;
     return row->index + length <= self->cursor ? length : self->cursor - row->index;
 }
 
-static void look_at_hold(struct tri_follow *self, tri_time now)
-{
-    if (self->hold_until == 0)
-        self->hold_until = now + HOLD_MS;
-    self->hold = !self->ended && self->held_bytes < self->window_bytes / 2
-                 && self->state != FOLLOW_FAILED && now < self->hold_until;
-}
-
 static enum tri_status next_row(struct tri_follow *self, tri_time now, struct tri_row **row)
 {
-    if (self->hold)
-        look_at_hold(self, now);
     if (consume_given(self, now) != TRI_OK)
         return TRI_MEMORY;
     for (;;) {

@@ -20,11 +20,13 @@ static struct tri_follow *follow_new(struct tri_session *session,
     self->unordered = options->unordered;
     self->window_bytes = options->window_bytes;
     self->not_before = now;
+    self->still_since = TRI_NEVER;
     self->request = tri_session_request_id(session);
     tri_follow_set_state(self, TRI_BATCH_OPEN);
     tri_dlist_init(&self->rows);
     tri_heap_init(&self->turns);
     tri_rangeset_init(&self->settled);
+    tri_rangeset_init(&self->seen);
     tri_rangeset_init(&self->received);
     tri_rangeset_init(&self->consumed);
     tri_rangeset_init(&self->withheld);
@@ -39,6 +41,7 @@ void tri_follow_free(struct tri_follow *self)
     tri_append_deinit(&self->append);
     tri_heap_deinit(&self->turns);
     tri_rangeset_deinit(&self->settled);
+    tri_rangeset_deinit(&self->seen);
     tri_rangeset_deinit(&self->received);
     tri_rangeset_deinit(&self->consumed);
     tri_rangeset_deinit(&self->withheld);

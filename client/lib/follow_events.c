@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define BUSY_MS 200
-#define JAM_MS 200 /* without a row, until the window is taken for too small */
 #define WINDOW_BYTES_END (UINT64_C(1) << 50)
 
 static const char *state_text(uint64_t state)
@@ -95,9 +94,10 @@ static enum tri_status pass_settled(struct tri_follow *self, struct tri_ranges s
 
         if (range.first + range.count <= self->cursor)
             continue;
-        if (!tri_rangeset_prepare(&self->settled))
+        if (!tri_rangeset_prepare(&self->settled) || !tri_rangeset_prepare(&self->seen))
             return TRI_MEMORY;
         tri_rangeset_add(&self->settled, range.first, range.count);
+        tri_rangeset_add(&self->seen, range.first, range.count);
     }
     return TRI_OK;
 }
@@ -125,8 +125,7 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     if (message->batch.size == sizeof(self->uuid.bytes))
         memcpy(self->uuid.bytes, message->batch.data, sizeof(self->uuid.bytes));
     self->summary.count = message->count;
-    self->hold = message->state >= TRI_BATCH_DONE && !self->ended;
-    self->hold_until = 0;
+    self->still_since = TRI_NEVER;
     tri_follow_set_state(self, message->state);
     status = settle_resume(self,
                            tri_append_resume(&self->append, message->count, message->hash,
@@ -196,7 +195,9 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
                     (const char *)message->text.data);
 }
 
-void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message)
+void tri_follow_on_progress(struct tri_session *session,
+                            tri_time now,
+                            const struct tri_msg_progress *message)
 {
     struct tri_follow *self = tri_follow_by_number(session, message->number);
     struct tri_batch_summary *summary;
@@ -207,6 +208,10 @@ void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_pr
     summary->count = message->count;
     summary->pending = message->pending + message->delayed;
     summary->running = message->leased;
+    if (message->pending == 0 || message->delayed + message->leased != 0)
+        self->still_since = TRI_NEVER;
+    else if (self->still_since == TRI_NEVER)
+        self->still_since = now;
     summary->ok = message->done;
     summary->failed = message->dead;
     summary->cancelled = message->cancelled;
@@ -276,9 +281,7 @@ static void make_room(struct tri_follow *self)
 
 void tri_follow_tick(struct tri_follow *self, tri_time now)
 {
-    if (self->hold && self->hold_until != 0 && now >= self->hold_until)
-        self->hold = false;
-    if (tri_rows_are_jammed(self) && now >= self->heard_at + JAM_MS)
+    if (now >= tri_rows_jam_at(self))
         make_room(self);
     tri_patience_tick(self, now);
 }
@@ -286,6 +289,7 @@ void tri_follow_tick(struct tri_follow *self, tri_time now)
 tri_time tri_follow_deadline(const struct tri_follow *self)
 {
     tri_time deadline = TRI_NEVER;
+    tri_time jam_at = tri_rows_jam_at(self);
 
     if ((self->state == FOLLOW_SUBMITTING || self->state == FOLLOW_ATTACHING) && !self->asked)
         return self->not_before;
@@ -293,11 +297,7 @@ tri_time tri_follow_deadline(const struct tri_follow *self)
         return TRI_NEVER;
     if (!tri_rangeset_is_empty(&self->to_ack))
         deadline = self->ack_at;
-    if (self->hold && self->hold_until != 0 && self->hold_until < deadline)
-        deadline = self->hold_until;
     if (self->append.resync && self->append.not_before < deadline)
         deadline = self->append.not_before;
-    if (deadline > self->heard_at + JAM_MS && tri_rows_are_jammed(self))
-        deadline = self->heard_at + JAM_MS;
-    return deadline;
+    return jam_at < deadline ? jam_at : deadline;
 }

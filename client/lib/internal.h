@@ -45,7 +45,9 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
                                        const struct tri_msg_attached *message,
                                        struct tri_error *error);
 void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri_msg_error *error);
-void tri_follow_on_progress(struct tri_session *session, const struct tri_msg_progress *message);
+void tri_follow_on_progress(struct tri_session *session,
+                            tri_time now,
+                            const struct tri_msg_progress *message);
 void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *message);
 void tri_follow_lost(struct tri_follow *self);
 void tri_follow_give_up(struct tri_follow *self);
@@ -53,8 +55,14 @@ void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char
     __attribute__((format(printf, 3, 4)));
 tri_time tri_follow_deadline(const struct tri_follow *self);
 void tri_follow_tick(struct tri_follow *self, tri_time now);
-/* Rows that cannot be given fill the window, and more are kept at the broker. */
-bool tri_rows_are_jammed(const struct tri_follow *self);
+/* Failures of a batch with a reducer come as they happen: what would order them stays away. */
+static inline bool tri_follow_in_order(const struct tri_follow *self)
+{
+    return !self->unordered && self->reducer == NULL;
+}
+/* When rows that cannot be given are to be taken for all that the window lets come, while more are
+ * kept at the broker; TRI_NEVER: they are not. */
+tri_time tri_rows_jam_at(const struct tri_follow *self);
 /* The next message of this batch, encoded into session->out; `body` may be set to a chunk. */
 enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct tri_bytes *body);
 bool tri_error_is_temporary(uint64_t status);

@@ -243,7 +243,7 @@ static enum tri_status dispatch(struct tri_session *self,
         on_done(self, &message->done, head);
         return TRI_OK;
     case TRI_MESSAGE_PROGRESS:
-        tri_follow_on_progress(self, &message->progress);
+        tri_follow_on_progress(self, now, &message->progress);
         return TRI_OK;
     case TRI_MESSAGE_END:
         tri_follow_on_end(self, &message->end);

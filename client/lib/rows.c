@@ -402,6 +402,19 @@ static void keep_row(struct tri_follow *self,
     tri_heap_insert(&self->turns, &row->turn, tri_row_key(self, row));
 }
 
+/* A task of several generations counts once. TRI_MEMORY: some of them may be noted. */
+static enum tri_status note_seen(struct tri_follow *self, struct tri_ranges ranges)
+{
+    for (size_t i = 0; i < ranges.count && tri_follow_in_order(self); i++) {
+        struct tri_range range = tri_ranges_at(ranges, i);
+
+        if (!tri_rangeset_prepare(&self->seen))
+            return TRI_MEMORY;
+        tri_rangeset_add(&self->seen, range.first, range.count);
+    }
+    return TRI_OK;
+}
+
 static enum tri_status receive_tasks(struct tri_follow *self,
                                      tri_time now,
                                      const struct tri_msg_row *message,
@@ -413,7 +426,8 @@ static enum tri_status receive_tasks(struct tri_follow *self,
     struct tri_row *row = calloc(1, sizeof(*row));
     enum tri_status status = TRI_MEMORY;
 
-    if (row == NULL || !tri_heap_reserve(&self->turns, 1))
+    if (row == NULL || !tri_heap_reserve(&self->turns, 1)
+        || note_seen(self, message->ranges) != TRI_OK)
         goto out;
     status = message->kind == TRI_ROW_VALUES ? open_values(row, message, frame, error)
                                              : open_entries(row, message, frame, error);

@@ -200,11 +200,11 @@ struct tri_follow {
     uint64_t first_generation;
     uint64_t last_generation;
     bool any_row;
-    bool hold;           /* it had ended before: what replaces what is known with the last row */
-    tri_time hold_until; /* though not for ever */
-    tri_time heard_at;   /* the last row, or ATTACHED */
-    uint64_t held_bytes; /* of the rows that are here */
+    tri_time heard_at;            /* the last row, or ATTACHED */
+    uint64_t held_bytes;          /* of the rows that are here */
+    tri_time still_since;         /* by PROGRESS tasks wait and none runs; TRI_NEVER: some do */
     struct tri_rangeset settled;  /* tasks whose results somebody else has had */
+    struct tri_rangeset seen;     /* those, and tasks of rows that came; in order only */
     struct tri_rangeset received; /* row numbers */
     struct tri_rangeset consumed;
     struct tri_rangeset to_ack;

@@ -331,14 +331,13 @@ START_TEST(of_three_generations_the_newest_result_of_each_task_is_given)
 }
 END_TEST
 
-START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
+START_TEST(a_batch_that_had_ended_is_given_as_it_comes)
 {
     struct story s = story_up();
     struct tri_follow_options options = { .number = 7, .window_bytes = 1 << 20 };
     struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
     struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
     struct tri_buffer bytes = { 0 };
-    struct tri_range run = { 0, 1 };
     uint64_t failed[] = { 0 };
     struct tri_task_result result;
     struct tri_follow *batch;
@@ -352,11 +351,11 @@ START_TEST(a_batch_that_had_ended_is_given_when_all_of_it_is_here)
     broker_says(&s, &attached, NULL);
     tri_buffer_deinit(&bytes);
     broker_entries(&s, 7, 0, 1, failed, 1);
-    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
-    broker_row(&s, 7, 1, 2, &run, 1, NULL, 0);
-    broker_ends(&s, 7, 1, 1);
     ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_OK);
-    ck_assert_int_eq(result.outcome, TRI_OUTCOME_OK);
+    ck_assert_int_eq(result.outcome, TRI_OUTCOME_FAILED);
+    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    ck_assert(tri_session_deadline(s.session) > s.now);
+    broker_ends(&s, 7, 1, 0);
     expect_end(&s, batch);
     story_end(&s);
 }
@@ -395,36 +394,6 @@ START_TEST(a_successor_does_not_wait_for_what_the_first_owner_has_had)
     }
     broker_ends(&s, 7, 7, 7);
     expect_end(&s, batch);
-    story_end(&s);
-}
-END_TEST
-
-/* A poll loop that waits for the session's deadline must be able to sleep. */
-START_TEST(what_is_held_back_wakes_nobody_for_ever)
-{
-    struct story s = story_up();
-    struct tri_follow_options options = { .number = 7, .window_bytes = 1 << 20 };
-    struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
-    struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
-    struct tri_buffer bytes = { 0 };
-    struct tri_task_result result;
-    struct tri_follow *batch;
-
-    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
-    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
-    attached.attached.request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
-    attached.attached.number = 7;
-    attached.attached.state = TRI_BATCH_DONE;
-    attached.attached.spec = tri_buffer_bytes(&bytes);
-    broker_says(&s, &attached, NULL);
-    tri_buffer_deinit(&bytes);
-    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
-    time_passes_ms(&s, 1100);
-    story_skip(&s);
-    ck_assert_uint_gt(tri_session_deadline(s.session), s.now);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
     story_end(&s);
 }
 END_TEST
@@ -490,9 +459,8 @@ int main(void)
     tcase_add_test(tcase, a_later_generation_that_is_under_way_does_not_change_what_had_ended);
     tcase_add_test(tcase, a_result_that_was_replaced_before_it_was_given_is_not_given);
     tcase_add_test(tcase, of_three_generations_the_newest_result_of_each_task_is_given);
-    tcase_add_test(tcase, a_batch_that_had_ended_is_given_when_all_of_it_is_here);
+    tcase_add_test(tcase, a_batch_that_had_ended_is_given_as_it_comes);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
-    tcase_add_test(tcase, what_is_held_back_wakes_nobody_for_ever);
     tcase_add_test(tcase, what_the_broker_cannot_read_any_more_is_missed_at_the_end);
     tcase_add_test(tcase, an_answer_that_comes_after_a_refusal_ends_the_waiting);
     return unit_run("client rows", tcase);

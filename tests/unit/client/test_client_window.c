@@ -1,15 +1,33 @@
 /* What a client acknowledges and when, and how a lost connection or another owner ends that. */
 #include "tests/unit/client/story.h"
 
-/* Rows 1 and 2 are here, task 0 is in none of them, and the broker has `done` of 9. */
-static struct tri_follow *begin_jam(struct story *s, bool owner, uint64_t done)
+/* Of 9 tasks, so many. */
+struct counts {
+    uint64_t done;
+    uint64_t dead;
+    uint64_t pending;
+    uint64_t leased;
+};
+
+static void broker_counts(struct story *s, struct counts counts)
+{
+    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
+
+    progress.progress.number = 7;
+    progress.progress.count = 9;
+    progress.progress.done = counts.done;
+    progress.progress.dead = counts.dead;
+    progress.progress.pending = counts.pending;
+    progress.progress.leased = counts.leased;
+    broker_says(s, &progress, NULL);
+}
+
+static struct tri_follow *attach_late(struct story *s, bool owner)
 {
     struct tri_follow_options options = { .number = 7, .owner = owner, .window_bytes = 1000 };
     struct tri_message attached = { .type = TRI_MESSAGE_ATTACHED };
-    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
     struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
     struct tri_buffer bytes = { 0 };
-    struct tri_task_result result;
     struct tri_follow *batch;
 
     ck_assert_int_eq(tri_follow_attach(s->session, &options, s->now, &batch), TRI_OK);
@@ -21,14 +39,39 @@ static struct tri_follow *begin_jam(struct story *s, bool owner, uint64_t done)
     attached.attached.spec = tri_buffer_bytes(&bytes);
     broker_says(s, &attached, NULL);
     tri_buffer_deinit(&bytes);
+    return batch;
+}
+
+static void expect_no_result(struct story *s, struct tri_follow *batch)
+{
+    struct tri_task_result result;
+
+    ck_assert_int_eq(tri_follow_next(batch, s->now, &result, &s->error), TRI_EMPTY);
+}
+
+/* Rows 1 and 2 are here, task 0 is in none of them, and the broker has `done` of 9. */
+static struct tri_follow *begin_jam(struct story *s, bool owner, uint64_t done)
+{
+    struct tri_follow *batch = attach_late(s, owner);
+
     broker_run(s, 7, 1, 1, 3);
     broker_run(s, 7, 2, 4, 2);
-    progress.progress.number = 7;
-    progress.progress.count = 9;
-    progress.progress.done = done;
-    broker_says(s, &progress, NULL);
-    ck_assert_int_eq(tri_follow_next(batch, s->now, &result, &s->error), TRI_EMPTY);
+    broker_counts(s, (struct counts){ .done = done });
+    expect_no_result(s, batch);
     return batch;
+}
+
+static void expect_window(struct story *s, uint64_t bytes)
+{
+    ck_assert_uint_eq(expect_message(s, TRI_MESSAGE_ATTACH)->attach.window_bytes, bytes);
+}
+
+static void end_jam(struct story *s, struct tri_follow *batch)
+{
+    tri_follow_close(&batch);
+    story_perform(s);
+    story_skip(s);
+    story_end(s);
 }
 
 START_TEST(a_reader_makes_room_for_the_row_that_it_needs)
@@ -44,10 +87,7 @@ START_TEST(a_reader_makes_room_for_the_row_that_it_needs)
     ck_assert_uint_eq(attach->attach.have.count, 1);
     ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).first, 1);
     ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, 2);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
-    story_end(&s);
+    end_jam(&s, batch);
 }
 END_TEST
 
@@ -55,22 +95,96 @@ START_TEST(a_reader_of_retried_tasks_makes_room_for_the_row_that_it_needs)
 {
     struct story s = story_up();
     struct tri_follow *batch = begin_jam(&s, false, 5);
-    struct tri_message progress = { .type = TRI_MESSAGE_PROGRESS };
-    struct tri_task_result result;
 
     broker_run(&s, 7, 3, 1, 3); /* again: with these, nine have been seen */
     broker_run(&s, 7, 4, 4, 2);
-    progress.progress.number = 7;
-    progress.progress.count = progress.progress.done = 9;
-    broker_says(&s, &progress, NULL);
-    ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
+    broker_counts(&s, (struct counts){ .done = 9 });
+    expect_no_result(&s, batch);
     time_passes_ms(&s, 200);
     ck_assert_uint_eq(tri_ranges_at(expect_message(&s, TRI_MESSAGE_ATTACH)->attach.have, 0).first,
                       1);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
-    story_end(&s);
+    end_jam(&s, batch);
+}
+END_TEST
+
+/* Tasks 1 to 3 failed and were retried: both results are here. 0 has ended too, and is not; 4 to 8
+ * have no room. */
+START_TEST(an_owner_counts_a_retried_task_once)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = attach_late(&s, true);
+    uint64_t failed[] = { 1, 2, 3 };
+    const struct tri_range again = { 1, 3 };
+
+    broker_entries(&s, 7, 1, 1, failed, 3);
+    broker_row(&s, 7, 2, 2, &again, 1, NULL, 0);
+    broker_counts(&s, (struct counts){ .done = 4, .pending = 4, .leased = 1 });
+    expect_no_result(&s, batch);
+    time_passes_ms(&s, 200);
+    expect_window(&s, 2000);
+    end_jam(&s, batch);
+}
+END_TEST
+
+/* Many tasks fail in a large row and are retried; 0 has ended, and is not here. By their number
+ * more are here than have ended, but the window is full and nothing is leased. */
+START_TEST(an_owner_whose_failures_were_retried_makes_room_when_nothing_runs)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = attach_late(&s, true);
+    uint64_t failed[40];
+
+    for (uint64_t i = 0; i < 40; i++)
+        failed[i] = i + 1;
+    broker_entries(&s, 7, 1, 1, failed, 40);
+    broker_counts(&s, (struct counts){ .dead = 1, .pending = 7, .leased = 1 });
+    expect_no_result(&s, batch);
+    time_passes_ms(&s, 5000);
+    expect_message(&s, TRI_MESSAGE_HEARTBEAT);
+    expect_nothing(&s);
+    broker_counts(&s, (struct counts){ .dead = 2, .pending = 7 });
+    expect_nothing(&s);
+    ck_assert_uint_le(tri_session_deadline(s.session), s.now + 1000);
+    time_passes_ms(&s, 900);
+    expect_nothing(&s);
+    time_passes_ms(&s, 100);
+    expect_message(&s, TRI_MESSAGE_HEARTBEAT);
+    expect_window(&s, 2000);
+    end_jam(&s, batch);
+}
+END_TEST
+
+/* Nobody works: what is here takes no more than half of the window. */
+START_TEST(an_owner_with_room_waits_for_workers)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = begin_jam(&s, true, 5);
+
+    broker_counts(&s, (struct counts){ .done = 5, .pending = 4 });
+    time_passes_ms(&s, 2500);
+    expect_message(&s, TRI_MESSAGE_HEARTBEAT);
+    expect_nothing(&s);
+    end_jam(&s, batch);
+}
+END_TEST
+
+/* Row 0 is lost: what it had has ended and never comes. */
+START_TEST(a_row_that_is_lost_is_not_asked_for_again_and_again)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 9, false);
+    uint64_t request;
+
+    connection_breaks(&s);
+    request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+    broker_attached(&s, request, 7, 9, NULL, 0);
+    broker_answers_error(&s, request, TRI_STORE, 0);
+    broker_run(&s, 7, 1, 1, 3);
+    broker_counts(&s, (struct counts){ .done = 4, .leased = 5 });
+    expect_no_result(&s, batch);
+    time_passes_ms(&s, 900);
+    expect_nothing(&s);
+    end_jam(&s, batch);
 }
 END_TEST
 
@@ -81,10 +195,7 @@ START_TEST(a_slow_task_is_waited_for)
 
     time_passes_ms(&s, 500);
     expect_nothing(&s);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
-    story_end(&s);
+    end_jam(&s, batch);
 }
 END_TEST
 
@@ -121,10 +232,7 @@ START_TEST(who_submits_again_may_need_a_larger_window_as_well)
     ck_assert_int_eq(tri_follow_next(batch, s.now, &result, &s.error), TRI_EMPTY);
     time_passes_ms(&s, 200);
     ck_assert_uint_eq(expect_message(&s, TRI_MESSAGE_ATTACH)->attach.window_bytes, 2000);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
-    story_end(&s);
+    end_jam(&s, batch);
 }
 END_TEST
 
@@ -138,10 +246,7 @@ START_TEST(an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs)
     attach = expect_message(&s, TRI_MESSAGE_ATTACH);
     ck_assert_uint_eq(attach->attach.window_bytes, 2000);
     ck_assert_uint_eq(attach->attach.have.count, 0);
-    tri_follow_close(&batch);
-    story_perform(&s);
-    story_skip(&s);
-    story_end(&s);
+    end_jam(&s, batch);
 }
 END_TEST
 
@@ -380,6 +485,10 @@ int main(void)
 
     tcase_add_test(tcase, a_reader_makes_room_for_the_row_that_it_needs);
     tcase_add_test(tcase, a_reader_of_retried_tasks_makes_room_for_the_row_that_it_needs);
+    tcase_add_test(tcase, an_owner_counts_a_retried_task_once);
+    tcase_add_test(tcase, an_owner_whose_failures_were_retried_makes_room_when_nothing_runs);
+    tcase_add_test(tcase, an_owner_with_room_waits_for_workers);
+    tcase_add_test(tcase, a_row_that_is_lost_is_not_asked_for_again_and_again);
     tcase_add_test(tcase, a_slow_task_is_waited_for);
     tcase_add_loop_test(tcase, who_submits_again_may_need_a_larger_window_as_well, 0, 2);
     tcase_add_test(tcase, an_owner_asks_for_a_larger_window_to_get_the_row_that_it_needs);
