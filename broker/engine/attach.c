@@ -406,6 +406,8 @@ void on_attach(struct engine *engine, struct session *session, const struct tri_
         post_new(engine, session, batch, attach->owner != 0, attach->request, attach->window_bytes);
     if (post->is_owner && !batch->sealed)
         batch_set_feeder(engine, batch, batch_may_be_fed_by(batch, session) ? session : NULL);
+    else if (batch->feeder == session)
+        batch_set_feeder(engine, batch, NULL); /* it only reads from now on */
     if (batch->feeder == session)
         batch->feed_request = attach->request;
     answer_attach(engine, session, attach->request, batch);

@@ -52,11 +52,14 @@ void tri_follow_free(struct tri_follow *self)
     free(self);
 }
 
-/* As long as we are its owner, the broker holds back results, and in the end work, for us. */
+/* As long as we are its owner, the broker holds back results, and in the end work, for us: of what
+ * ended, too, when it is retried by hand. As long as we may add to a batch, it is not sealed. */
 static bool must_tell(const struct tri_follow *self)
 {
-    return self->accepted && self->window_bytes != 0 && !self->ended && self->state != FOLLOW_FAILED
-           && !self->session->closing;
+    bool is_fed = self->append.hash != NULL && !self->append.sealed;
+
+    return self->known && !self->session->closing
+           && (self->window_bytes != 0 ? self->owner || !self->ended : is_fed);
 }
 
 void tri_follow_close(struct tri_follow **self)

@@ -28,17 +28,22 @@ static enum tri_status have_ranges(struct tri_follow *self, struct tri_ranges *r
     return self->scratch.failed ? TRI_MEMORY : TRI_OK;
 }
 
+/* A number may mean another batch at a broker that has lost ours; a name cannot. */
+static void name_batch(const struct tri_follow *self, struct tri_msg_attach *attach)
+{
+    if (self->accepted || self->number == 0)
+        attach->batch = (struct tri_bytes){ self->uuid.bytes, 16 };
+    else
+        attach->number = self->number;
+}
+
 static enum tri_status attach_effect(struct tri_follow *self)
 {
     struct tri_message message = { .type = TRI_MESSAGE_ATTACH };
     uint64_t request = tri_session_request_id(self->session);
 
     message.attach.request = request;
-    /* A number may mean another batch at a broker that has lost ours; a name cannot. */
-    if (!self->accepted)
-        message.attach.number = self->number;
-    else
-        message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
+    name_batch(self, &message.attach);
     message.attach.owner = self->owner ? (self->accepted ? 2 : 1) : 0;
     message.attach.window_bytes = self->window_bytes;
     if (have_ranges(self, &message.attach.have) != TRI_OK)
@@ -51,14 +56,14 @@ static enum tri_status attach_effect(struct tri_follow *self)
     return TRI_OK;
 }
 
-/* Stay as a reader that has everything: nothing is held back for it. */
+/* Stay as a reader that has everything: nothing is held back for it, or awaited from it. */
 static enum tri_status leave_effect(struct tri_follow *self)
 {
     struct tri_message message = { .type = TRI_MESSAGE_ATTACH };
     const struct tri_range everything = { 0, INT64_MAX };
 
     message.attach.request = tri_session_request_id(self->session);
-    message.attach.batch = (struct tri_bytes){ self->uuid.bytes, 16 };
+    name_batch(self, &message.attach);
     message.attach.have = tri_ranges_of(&everything, 1);
     tri_message_encode(&message, &self->session->out);
     if (self->session->out.failed)
@@ -88,7 +93,7 @@ enum tri_status tri_follow_effect(struct tri_follow *self, tri_time now, struct 
         return TRI_EMPTY;
     status = self->state == FOLLOW_SUBMITTING ? submit_effect(self) : attach_effect(self);
     if (status == TRI_OK) {
-        self->asked = true;
+        self->asked = self->known = true;
         if (self->busy_since == 0)
             self->busy_since = now;
     }

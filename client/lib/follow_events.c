@@ -147,6 +147,7 @@ static void on_gone(struct tri_follow *self)
 {
     unsigned long long number = self->number;
 
+    self->known = false;
     if (self->ended)
         self->state = FOLLOW_FOLLOWED;
     else if (memcmp(&self->cluster, &self->session->cluster, sizeof(self->cluster)) == 0)
@@ -190,6 +191,7 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
         self->not_before = now + (message->retry_after_ms != 0 ? message->retry_after_ms : BUSY_MS);
         return;
     }
+    self->known = false;
     status = message->status != TRI_OK ? (enum tri_status)message->status : TRI_INVALID;
     tri_follow_fail(self, status, "%.*s", (int)message->text.size,
                     (const char *)message->text.data);
@@ -263,9 +265,14 @@ void tri_follow_lost(struct tri_follow *self)
     self->append.not_before = 0;
 }
 
+bool tri_follow_is_impatient(const struct tri_follow *self)
+{
+    return !self->accepted && self->state != FOLLOW_FAILED && self->state != FOLLOW_LEAVING;
+}
+
 void tri_follow_give_up(struct tri_follow *self)
 {
-    if (!self->accepted && self->state != FOLLOW_FAILED)
+    if (tri_follow_is_impatient(self))
         tri_follow_fail(self, TRI_UNREACHABLE, "%s%s%s", "no broker answers: is it running?",
                         self->session->last_word[0] != '\0' ? " It said: " : "",
                         self->session->last_word);

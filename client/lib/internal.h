@@ -50,6 +50,8 @@ void tri_follow_on_progress(struct tri_session *session,
                             const struct tri_msg_progress *message);
 void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *message);
 void tri_follow_lost(struct tri_follow *self);
+/* Somebody waits for its first answer, and not for ever. */
+bool tri_follow_is_impatient(const struct tri_follow *self);
 void tri_follow_give_up(struct tri_follow *self);
 void tri_follow_fail(struct tri_follow *self, enum tri_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -182,7 +182,7 @@ static bool has_impatient(const struct tri_session *self)
     {
         const struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);
 
-        if (!follow->accepted && follow->state != FOLLOW_FAILED)
+        if (tri_follow_is_impatient(follow))
             return true;
     }
     return false;

@@ -177,6 +177,7 @@ struct tri_follow {
     struct tri_session *session;
     enum tri_follow_state state;
     bool asked;              /* SUBMIT or ATTACH is on its way */
+    bool known;              /* the broker may have us among those that follow it */
     bool accepted;           /* was FOLLOWED before */
     struct tri_uuid cluster; /* in which it was accepted */
     bool absent;

@@ -253,6 +253,19 @@ START_TEST(a_successor_that_appends_nothing_does_not_keep_a_batch_open)
 }
 END_TEST
 
+/* It has closed the batch, and stays for others. */
+START_TEST(a_client_that_only_reads_any_more_does_not_keep_a_batch_open)
+{
+    client_and_worker(&s, 4);
+    client_opens(&s, "c1", "b1", WINDOW);
+    client_attaches(&s, "c1", "b1", false, WINDOW);
+    expect(&s, "c1", "ATTACHED b1 0 open");
+    time_passes_ms(&s, s.options.limits.open_grace_ms);
+    expect(&s, "c1", "END b1 done done=0 dead=0 cancelled=0 rows=0");
+    expect_trace(&s, "batch.sealed batch=1 why=client_lost");
+}
+END_TEST
+
 START_TEST(a_chunk_is_deleted_when_all_its_tasks_are_done)
 {
     client_and_worker(&s, 8);
@@ -474,6 +487,7 @@ int main(void)
     STORY(a_seal_repeated_is_done_again_and_closes_the_batch);
     STORY(an_open_batch_whose_client_is_gone_past_its_grace_is_sealed);
     STORY(a_client_that_comes_back_within_the_grace_goes_on);
+    STORY(a_client_that_only_reads_any_more_does_not_keep_a_batch_open);
     STORY(a_client_that_submits_again_is_told_that_its_batch_was_sealed_without_it);
     STORY(a_client_is_told_that_its_batch_was_sealed_when_others_have_retried_it_too);
     STORY(the_same_client_comes_back_and_may_take_its_time);

@@ -201,8 +201,8 @@ static void finish_reading(struct sim *sim, struct job *self)
         return;
     }
     if (self->batch->rounds != 0 && self->watches && self->owner) {
-        self->owner = false; /* an owner that takes nothing holds up what is retried */
-        open_again(sim, self, 0);
+        close(self); /* and stays connected, which must not hold up what is retried */
+        self->state = JOB_SITTING;
         return;
     }
     if (!self->owner || self->retried || !self->batch->retry || summary.failed == 0) {

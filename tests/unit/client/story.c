@@ -455,19 +455,29 @@ void hash_of(uint64_t count, uint8_t hash[16])
     tri_buffer_deinit(&blob);
 }
 
-void connection_breaks(struct story *self)
+void connection_is_lost(struct story *self)
 {
     struct tri_message message = { .type = TRI_MESSAGE_NO_SESSION };
 
     story_skip(self);
     broker_says(self, &message, NULL);
     expect_notice(self, "lost");
+}
+
+void connection_returns(struct story *self)
+{
     time_passes_ms(self, 0);
     expect_connect(self, 0);
     expect_message(self, TRI_MESSAGE_HELLO);
     expect_nothing(self);
     broker_welcomes(self);
     expect_notice(self, "back");
+}
+
+void connection_breaks(struct story *self)
+{
+    connection_is_lost(self);
+    connection_returns(self);
 }
 
 uint64_t results_in_order(struct story *self, struct tri_follow *follow, uint64_t first)

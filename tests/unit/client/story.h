@@ -114,6 +114,8 @@ void hash_of(uint64_t count, uint8_t hash[16]);
 
 /* The connection breaks and is made again; the session is UP afterwards. */
 void connection_breaks(struct story *self);
+void connection_is_lost(struct story *self);
+void connection_returns(struct story *self);
 
 /* Take results until none is here; returns how many. They must be tasks first, first + 1, ... with
  * their values. */

@@ -319,6 +319,19 @@ START_TEST(closing_a_batch_acknowledges_what_was_consumed)
 }
 END_TEST
 
+/* The client says that it wants nothing more of the batch, which it names by its 16 bytes. */
+static const struct tri_message *expect_leave(struct story *s)
+{
+    const struct tri_message *attach = expect_message(s, TRI_MESSAGE_ATTACH);
+
+    ck_assert_uint_eq(attach->attach.owner, 0);
+    ck_assert_uint_eq(attach->attach.window_bytes, 0);
+    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, INT64_MAX);
+    if (attach->attach.number == 0)
+        ck_assert_uint_eq(attach->attach.batch.size, 16);
+    return attach;
+}
+
 START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
 {
     struct story s = story_up();
@@ -328,11 +341,8 @@ START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
     broker_run(&s, 7, 0, 0, 5);
     ck_assert_uint_eq(s.kept, 1);
     tri_follow_close(&batch);
-    attach = expect_message(&s, TRI_MESSAGE_ATTACH);
+    attach = expect_leave(&s);
     ck_assert_uint_eq(s.kept, 0);
-    ck_assert_uint_eq(attach->attach.batch.size, 16);
-    ck_assert_uint_eq(attach->attach.owner, 0);
-    ck_assert_uint_eq(tri_ranges_at(attach->attach.have, 0).count, INT64_MAX);
     broker_attached(&s, attach->attach.request, 7, 50, NULL, 0);
     broker_run(&s, 7, 1, 5, 5);
     broker_ends(&s, 7, 50, 50);
@@ -341,13 +351,127 @@ START_TEST(closing_a_batch_that_goes_on_gives_up_its_ownership)
 }
 END_TEST
 
-START_TEST(a_batch_that_ended_is_closed_without_a_word)
+/* It may be retried by hand: the window of an owner that takes nothing would hold that up. */
+START_TEST(closing_a_batch_that_ended_gives_up_its_ownership)
 {
     struct story s = story_up();
     struct tri_follow *batch = batch_range(&s, 50, false);
 
     broker_ends(&s, 7, 50, 0);
     tri_follow_close(&batch);
+    expect_leave(&s);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_reader_of_a_batch_that_ended_closes_it_without_a_word)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = attach_late(&s, false);
+
+    broker_ends(&s, 7, 9, 0);
+    tri_follow_close(&batch);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+/* What cannot be read fails here; the broker knows nothing of it. */
+START_TEST(closing_a_batch_that_failed_here_gives_up_its_ownership)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 50, false);
+    struct tri_message row = { .type = TRI_MESSAGE_ROW };
+    const struct tri_bytes body = { (const uint8_t *)"no chunk", 8 };
+
+    row.row.number = 7;
+    broker_says(&s, &row, &body);
+    ck_assert_int_ne(tri_follow_state(batch, &s.error), TRI_OK);
+    tri_follow_close(&batch);
+    expect_leave(&s);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_batch_that_was_refused_is_closed_without_a_word)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .owner = true, .window_bytes = 1000 };
+    struct tri_follow *batch;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
+    broker_answers_error(&s, expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request, TRI_NOTFOUND,
+                         0);
+    tri_follow_close(&batch);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+/* Who does not wait for the answer is its owner when it comes, and not there any more. */
+START_TEST(a_batch_that_is_closed_before_the_answer_is_given_up)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .owner = true, .window_bytes = 1000 };
+    struct tri_follow *batch;
+    uint64_t request;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &batch), TRI_OK);
+    if (_i == 0) { /* nobody has heard of it yet */
+        tri_follow_close(&batch);
+    } else {
+        request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+        tri_follow_close(&batch);
+        ck_assert_uint_eq(expect_leave(&s)->attach.number, 7);
+        broker_attached(&s, request, 7, 50, NULL, 0);
+    }
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+/* After a lost connection: the first SUBMIT may have arrived. */
+START_TEST(a_new_batch_that_is_closed_before_the_answer_is_given_up)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .uuid = { { 9 } }, .owner = true, .window_bytes = 1000 };
+    const struct tri_rec_spec spec = { .handler = { (const uint8_t *)"echo", 4 } };
+    struct tri_buffer bytes = { 0 };
+    struct tri_follow *batch;
+
+    tri_record_encode(TRI_RECORD_SPEC, &spec, &bytes);
+    ck_assert_int_eq(tri_follow_submit(s.session, &options, s.now, tri_bytes_of("name"),
+                                       tri_buffer_bytes(&bytes), true, &batch, &s.error),
+                     TRI_OK);
+    tri_buffer_deinit(&bytes);
+    expect_message(&s, TRI_MESSAGE_SUBMIT);
+    if (_i != 0) {
+        connection_is_lost(&s);
+        tri_follow_close(&batch);
+        s.now += STORY_GIVE_UP_MS;
+        ck_assert_uint_le(tri_session_deadline(s.session), s.now);
+        time_passes_ms(&s, 0);
+        ck_assert_uint_gt(tri_session_deadline(s.session), s.now);
+        connection_returns(&s);
+    } else {
+        tri_follow_close(&batch);
+    }
+    ck_assert_uint_eq(expect_leave(&s)->attach.number, 0);
+    expect_nothing(&s);
+    story_end(&s);
+}
+END_TEST
+
+/* Who has asked for no results may still have been about to add to it. */
+START_TEST(closing_an_open_batch_tells_that_nothing_more_comes)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_detached(&s, 1 << 20);
+
+    tri_follow_close(&batch);
+    expect_leave(&s);
     expect_nothing(&s);
     story_end(&s);
 }
@@ -497,7 +621,13 @@ int main(void)
     tcase_add_test(tcase, the_end_is_acknowledged_at_once);
     tcase_add_test(tcase, closing_a_batch_acknowledges_what_was_consumed);
     tcase_add_test(tcase, closing_a_batch_that_goes_on_gives_up_its_ownership);
-    tcase_add_test(tcase, a_batch_that_ended_is_closed_without_a_word);
+    tcase_add_test(tcase, closing_a_batch_that_ended_gives_up_its_ownership);
+    tcase_add_test(tcase, a_reader_of_a_batch_that_ended_closes_it_without_a_word);
+    tcase_add_test(tcase, closing_a_batch_that_failed_here_gives_up_its_ownership);
+    tcase_add_test(tcase, a_batch_that_was_refused_is_closed_without_a_word);
+    tcase_add_loop_test(tcase, a_batch_that_is_closed_before_the_answer_is_given_up, 0, 2);
+    tcase_add_loop_test(tcase, a_new_batch_that_is_closed_before_the_answer_is_given_up, 0, 2);
+    tcase_add_test(tcase, closing_an_open_batch_tells_that_nothing_more_comes);
     tcase_add_test(tcase, a_batch_that_another_client_took_over_fails_here);
     tcase_add_test(tcase, a_lost_connection_repeats_and_loses_no_result);
     tcase_add_test(tcase, a_repeated_row_that_was_consumed_is_acknowledged_again);
