@@ -2,7 +2,7 @@
  *
  * A failure, timeout or too large value uses up a retry and waits; a crash uses up one of
  * crash_limit runs and is run again alone. Only what the lease still holds, and only its own
- * attempt, counts. */
+ * attempt, counts; what was charged before a restart waits as it did. */
 #include "broker/engine/state.h"
 
 #include "common/assert.h"
@@ -13,6 +13,7 @@
 struct verdict {
     struct tri_rangeset failed;  /* wait and try again */
     struct tri_rangeset crashed; /* try again alone */
+    struct tri_rangeset repeated; /* charged before: wait on, and try again */
     struct tri_rangeset given_back;
     struct tri_rangeset dead;
     struct tri_buffer entries; /* of the dead, for their row */
@@ -41,6 +42,7 @@ static void verdict_deinit(struct verdict *self)
 {
     tri_rangeset_deinit(&self->failed);
     tri_rangeset_deinit(&self->crashed);
+    tri_rangeset_deinit(&self->repeated);
     tri_rangeset_deinit(&self->given_back);
     tri_rangeset_deinit(&self->dead);
     tri_buffer_deinit(&self->entries);
@@ -96,6 +98,16 @@ static void judge(struct engine *engine,
     }
 }
 
+/* Charged before a restart by a report that was never acknowledged: its worker has come back with
+ * what it is about. */
+static bool is_repeated(const struct engine *engine,
+                        const struct lease *lease,
+                        const struct tri_rec_entry *entry)
+{
+    return reclaim_is_from_before(engine, lease->number) && is_charged(entry)
+           && entry->attempts < grade_attempt(&lease->grade);
+}
+
 static void read_entries(struct engine *engine,
                          struct session *session,
                          struct lease *lease,
@@ -108,6 +120,9 @@ static void read_entries(struct engine *engine,
         struct tri_range task = { entry.index, 1 };
         bool is_stale = entry.attempts != grade_attempt(&lease->grade) && !PLANTED(STALE_FAILURE);
 
+        if (is_stale && is_repeated(engine, lease, &entry)
+            && lease_take(engine, lease, task) != 0)
+            tri_rangeset_add(&verdict->repeated, entry.index, 1);
         if (is_stale || lease_take(engine, lease, task) == 0)
             continue;
         entry.worker = tri_bytes_of(session->name);
@@ -190,6 +205,10 @@ static void carry_out(struct engine *engine,
     batch_put_later(engine, batch);
     batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
     delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);
+    if (lease->due > engine->now)
+        delay_new(engine, batch, &lease->grade, &verdict->repeated, lease->due - engine->now);
+    else
+        batch_add_pending(engine, batch, &lease->grade, &verdict->repeated);
     delay_new(engine, batch, &lease->grade, &verdict->given_back,
               engine->options.limits.backoff_ms_min);
     bury(engine, session, batch, verdict, on_reserve);

@@ -71,6 +71,7 @@ struct lease {
     uint64_t first;
     uint64_t count;
     uint64_t generation; /* 0: of an earlier life, its first report says */
+    tri_time due;        /* of an earlier life: until then its tasks waited; 0: they did not */
     struct tri_rangeset undone;
     struct tri_rangeset started; /* as last told */
     struct tri_dlist_node node;  /* berth->leases */

@@ -134,13 +134,16 @@ static void part_of(const struct tri_rangeset *set,
 }
 
 /* The tasks of a lease have one history, so they wait in one place: a pool, or a delay that was
- * over before the restart. False: nothing of them is there. */
+ * over before the restart, for all that its worker knows: `due` is when it is. False: nothing of
+ * them is there. */
 static bool find(struct batch *batch,
                  struct tri_ranges ranges,
                  uint64_t end,
                  struct grade *grade,
+                 tri_time *due,
                  struct tri_rangeset *tasks)
 {
+    *due = 0;
     part_of(&batch->fresh.tasks, ranges, end, tasks);
     *grade = batch->fresh.grade;
     tri_dlist_foreach(&batch->pools, node)
@@ -160,6 +163,7 @@ static bool find(struct batch *batch,
             break;
         part_of(&delay->tasks, ranges, end, tasks);
         *grade = delay->grade;
+        *due = delay->due.key;
     }
     return !tri_rangeset_is_empty(tasks);
 }
@@ -205,13 +209,16 @@ struct lease *reclaim_lease(struct engine *engine,
     struct tri_rangeset tasks = { 0 };
     struct lease *lease = NULL;
     struct grade grade;
+    tri_time due;
     uint64_t end;
 
     if (batch == NULL || tri_map_find(&engine->leases, held->lease) != NULL
         || !reclaim_covers(engine, batch, held->lease, &end) || end == UINT64_MAX)
         return NULL;
-    if (find(batch, held->ranges, end, &grade, &tasks) && may_hold(session->worker, &grade))
+    if (find(batch, held->ranges, end, &grade, &due, &tasks) && may_hold(session->worker, &grade))
         lease = adopt(engine, session, batch, held->lease, &grade, &tasks);
+    if (lease != NULL)
+        lease->due = due;
     tri_rangeset_deinit(&tasks);
     return lease;
 }
