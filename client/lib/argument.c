@@ -180,6 +180,8 @@ bool tri_follow_has_room(const struct tri_follow *self)
 {
     const struct tri_append *append = &self->append;
 
+    if (!append->open || append->failure.status != TRI_OK)
+        return true; /* to be told so */
     return append->flight_bytes < TRI_FLIGHT_BYTES_MAX
            && append->made_bytes + TRI_CHUNK_HEAD_BYTES + tri_append_builder_bytes(append)
                       + append->refused_bytes

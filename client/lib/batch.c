@@ -157,7 +157,10 @@ enum tri_status tri_batch_attach(struct tri_client *client,
         return tri_fail(error, TRI_MEMORY, "out of memory");
     client->now = tri_clock_now_ms();
     status = tri_follow_attach(client->session, &follow, client->now, &self->follow);
-    if (status != TRI_OK)
+    if (status == TRI_CONFLICT)
+        tri_fail(error, status, "this client follows batch %llu already",
+                 (unsigned long long)number);
+    else if (status != TRI_OK)
         tri_fail(error, status, "out of memory");
     return finish_opening(self, status, batch, error);
 }
@@ -235,11 +238,8 @@ enum tri_status tri_batch_wait_room(struct tri_batch *batch,
         return closed(error);
     deadline = tri_client_deadline(batch->client, timeout_ms);
     while (!tri_follow_has_room(batch->follow)) {
-        enum tri_status status = tri_follow_durable(batch->follow, error);
+        enum tri_status status = tri_client_wait(batch->client, deadline, error);
 
-        if (status != TRI_OK && status != TRI_EMPTY)
-            return status;
-        status = tri_client_wait(batch->client, deadline, error);
         if (status != TRI_OK)
             return status;
     }

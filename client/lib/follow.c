@@ -52,13 +52,29 @@ void tri_follow_free(struct tri_follow *self)
     free(self);
 }
 
+/* By another than `self`: to the broker all of a session's word on a batch is one client's. */
+static bool is_followed(const struct tri_session *session,
+                        uint64_t number,
+                        const struct tri_follow *self)
+{
+    tri_dlist_foreach(&session->follows, node)
+    {
+        const struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);
+
+        if (follow != self && follow->state != FOLLOW_FAILED && follow->state != FOLLOW_LEAVING
+            && follow->number == number && number != 0)
+            return true;
+    }
+    return false;
+}
+
 /* As long as we are its owner, the broker holds back results, and in the end work, for us: of what
  * ended, too, when it is retried by hand. As long as we may add to a batch, it is not sealed. */
 static bool must_tell(const struct tri_follow *self)
 {
     bool is_fed = self->append.hash != NULL && !self->append.sealed;
 
-    return self->known && !self->session->closing
+    return self->known && !self->session->closing && !is_followed(self->session, self->number, self)
            && (self->window_bytes != 0 ? self->owner || !self->ended : is_fed);
 }
 
@@ -146,8 +162,11 @@ enum tri_status tri_follow_attach(struct tri_session *session,
                                   tri_time now,
                                   struct tri_follow **follow)
 {
-    struct tri_follow *self = follow_new(session, options, now);
+    struct tri_follow *self;
 
+    if (is_followed(session, options->number, NULL))
+        return TRI_CONFLICT;
+    self = follow_new(session, options, now);
     if (self == NULL)
         return TRI_MEMORY;
     self->state = FOLLOW_ATTACHING;

@@ -51,7 +51,7 @@ enum tri_status tri_follow_submit(struct tri_session *session,
                                   struct tri_follow **follow,
                                   struct tri_error *error);
 
-/* Begin to attach to a batch that exists. TRI_MEMORY. */
+/* Begin to attach to a batch that exists. TRI_MEMORY, or TRI_CONFLICT: the session follows it. */
 enum tri_status tri_follow_attach(struct tri_session *session,
                                   const struct tri_follow_options *options,
                                   tri_time now,
@@ -84,7 +84,7 @@ enum tri_status tri_follow_flush(struct tri_follow *self, struct tri_error *erro
 /* A closed chunk is ready to be sent. */
 bool tri_follow_has_chunk(const struct tri_follow *self);
 
-/* What was refused with TRI_BUSY would fit now. */
+/* What was refused with TRI_BUSY would fit now, or will never. */
 bool tri_follow_has_room(const struct tri_follow *self);
 
 /* No more arguments; TRI_MEMORY. */

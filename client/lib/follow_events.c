@@ -249,12 +249,16 @@ void tri_follow_on_end(struct tri_session *session, const struct tri_msg_end *me
 
 /* ---- losing and finding the broker ---------------------------------------------------------- */
 
-/* Without a window nothing is attached: asking for the same SUBMIT again says where we stand. */
+/* Without a window nothing is attached: asking for the same SUBMIT again says where we stand. When
+ * nothing more is to be said, a SUBMIT could only make a new batch of one that was forgotten. */
 void tri_follow_ask_again(struct tri_follow *self)
 {
+    bool is_whole = self->append.sealed || self->append.failure.status != TRI_OK;
+
     self->asked = false;
-    if (self->state == FOLLOW_FOLLOWED)
-        self->state = self->window_bytes != 0 ? FOLLOW_ATTACHING : FOLLOW_SUBMITTING;
+    if (self->state != FOLLOW_FOLLOWED || (self->window_bytes == 0 && is_whole))
+        return;
+    self->state = self->window_bytes != 0 ? FOLLOW_ATTACHING : FOLLOW_SUBMITTING;
 }
 
 void tri_follow_lost(struct tri_follow *self)

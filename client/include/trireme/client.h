@@ -103,7 +103,7 @@ TRI_API enum tri_status tri_batch_submit(struct tri_client *client,
                                          const struct tri_batch_options *options,
                                          struct tri_batch **batch,
                                          struct tri_error *error);
-/* Attach to an existing batch by number. `owner` acknowledges (and so frees) what it consumes. */
+/* Attach to a batch by number, once at a time (TRI_CONFLICT). An `owner` frees what it consumes. */
 TRI_API enum tri_status tri_batch_attach(struct tri_client *client,
                                          uint64_t number,
                                          bool owner,

@@ -503,6 +503,51 @@ START_TEST(a_batch_that_is_stopped_takes_no_more_and_keeps_its_results)
 }
 END_TEST
 
+/* It waits, for nothing is on its way, and hears of the end by that wait. */
+START_TEST(who_waits_for_room_learns_that_the_batch_takes_no_more)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_open(&s, 100);
+    struct tri_value value = tri_value_int(0);
+    uint8_t hash[16];
+
+    while (tri_follow_add(batch, &value, &s.error) == TRI_OK)
+        value.integer++;
+    story_skip(&s);
+    hash_of((uint64_t)value.integer, hash);
+    broker_appended(&s, 7, (uint64_t)value.integer, hash, 100);
+    ck_assert(!tri_follow_has_room(batch));
+    ck_assert_int_eq(tri_follow_durable(batch, &s.error), TRI_OK);
+    broker_ends(&s, 7, (uint64_t)value.integer, 0);
+    ck_assert(tri_follow_has_room(batch));
+    ck_assert_int_eq(tri_follow_add(batch, &value, &s.error), TRI_CLOSED);
+    story_end(&s);
+}
+END_TEST
+
+/* It may have been run and forgotten meanwhile, and would be run again. */
+START_TEST(what_was_submitted_whole_and_detached_is_not_submitted_again)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_detached(&s, PLENTY);
+    struct tri_message done = { .type = TRI_MESSAGE_DONE };
+    uint8_t hash[16];
+
+    batch_adds(&s, batch, 0, 10);
+    ck_assert_int_eq(tri_follow_seal(batch, &s.error), TRI_OK);
+    expect_appends(&s, 0, 10);
+    hash_of(10, hash);
+    broker_appended(&s, 7, 10, hash, PLENTY);
+    done.done.request = expect_message(&s, TRI_MESSAGE_SEAL)->seal.request;
+    broker_says(&s, &done, NULL);
+    ck_assert_int_eq(tri_follow_durable(batch, &s.error), TRI_OK);
+    connection_breaks(&s);
+    expect_nothing(&s);
+    ck_assert_int_eq(tri_follow_durable(batch, &s.error), TRI_OK);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_lost_submit_is_sent_again_unchanged)
 {
     struct story s = story_up();
@@ -573,6 +618,8 @@ int main(void)
     tcase_add_test(tcase, a_seal_whose_confirmation_was_lost_is_known_by_the_state);
     tcase_add_test(tcase, a_batch_that_was_sealed_while_its_submitter_was_away_takes_no_more);
     tcase_add_test(tcase, a_batch_that_is_stopped_takes_no_more_and_keeps_its_results);
+    tcase_add_test(tcase, who_waits_for_room_learns_that_the_batch_takes_no_more);
+    tcase_add_test(tcase, what_was_submitted_whole_and_detached_is_not_submitted_again);
     tcase_add_test(tcase, a_lost_submit_is_sent_again_unchanged);
     tcase_add_test(tcase, a_submit_without_a_broker_is_unreachable_in_the_end);
     return unit_run("client append", tcase);

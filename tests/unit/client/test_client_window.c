@@ -395,6 +395,31 @@ START_TEST(closing_a_batch_that_failed_here_gives_up_its_ownership)
 }
 END_TEST
 
+/* The broker knows one attachment of a client to a batch. */
+START_TEST(a_batch_is_followed_once_at_a_time)
+{
+    struct story s = story_up();
+    struct tri_follow_options options = { .number = 7, .owner = true, .window_bytes = 1000 };
+    struct tri_message row = { .type = TRI_MESSAGE_ROW };
+    const struct tri_bytes body = { (const uint8_t *)"no chunk", 8 };
+    struct tri_follow *batch = attach_late(&s, true);
+    struct tri_follow *again;
+
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &again), TRI_CONFLICT);
+    expect_nothing(&s);
+    row.row.number = 7;
+    broker_says(&s, &row, &body);
+    ck_assert_int_ne(tri_follow_state(batch, &s.error), TRI_OK);
+    ck_assert_int_eq(tri_follow_attach(s.session, &options, s.now, &again), TRI_OK);
+    expect_message(&s, TRI_MESSAGE_ATTACH);
+    tri_follow_close(&batch); /* which has failed: the other goes on */
+    expect_nothing(&s);
+    tri_follow_close(&again);
+    expect_leave(&s);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_batch_that_was_refused_is_closed_without_a_word)
 {
     struct story s = story_up();
@@ -624,6 +649,7 @@ int main(void)
     tcase_add_test(tcase, closing_a_batch_that_ended_gives_up_its_ownership);
     tcase_add_test(tcase, a_reader_of_a_batch_that_ended_closes_it_without_a_word);
     tcase_add_test(tcase, closing_a_batch_that_failed_here_gives_up_its_ownership);
+    tcase_add_test(tcase, a_batch_is_followed_once_at_a_time);
     tcase_add_test(tcase, a_batch_that_was_refused_is_closed_without_a_word);
     tcase_add_loop_test(tcase, a_batch_that_is_closed_before_the_answer_is_given_up, 0, 2);
     tcase_add_loop_test(tcase, a_new_batch_that_is_closed_before_the_answer_is_given_up, 0, 2);
