@@ -193,7 +193,7 @@ static bool is_slow(const struct engine *engine, const struct berth *self)
 static bool is_eager(const struct berth *self)
 {
     return berth_load(self) != 0 && berth_load(self) == self->width && berth_task_ns(self) == 0
-           && self->batch->pending != 0;
+           && !self->contributed && self->batch->pending != 0;
 }
 
 static void place_victim(struct berth *self)

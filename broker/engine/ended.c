@@ -20,6 +20,7 @@ struct verdict {
     struct grade after_failure;
     struct grade after_crash;
     uint64_t wait_ms;
+    uint64_t count; /* of them all */
     uint64_t wall_us;
     uint64_t cpu_us;
     uint64_t model;
@@ -126,6 +127,7 @@ static void read_entries(struct engine *engine,
         if (is_stale || lease_take(engine, lease, task) == 0)
             continue;
         entry.worker = tri_bytes_of(session->name);
+        verdict->count++;
         verdict->wall_us += entry.wall_us;
         verdict->cpu_us += entry.cpu_us;
         verdict->model = entry.model;
@@ -202,6 +204,7 @@ static void carry_out(struct engine *engine,
     report_account(engine, session, batch, 0, verdict->wall_us * 1000, verdict->cpu_us * 1000,
                    verdict->model);
     report_measure(session, batch, verdict->timed_count, verdict->timed_ns);
+    report_charge(batch, lease, verdict->count, verdict->wall_us * 1000);
     batch_put_later(engine, batch);
     batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
     delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);

@@ -59,8 +59,8 @@ struct berth {
     uint64_t task_ns;   /* as measured here, 0: unknown */
     tri_time active_at; /* something was leased or reported there */
     uint64_t tasks_done;
-    bool contributed;
-    const char *why; /* the last decision about leasing here: static text */
+    bool contributed; /* something has ended there */
+    const char *why;  /* the last decision about leasing here: static text */
 };
 
 struct lease {
@@ -171,12 +171,10 @@ bool lease_is_about(struct lease *self, uint64_t number, uint64_t generation);
 /* Name it in a heartbeat: it lives lease_ms longer. */
 void lease_renew(struct engine *engine, struct lease *self);
 
-/* Count anew how much of it waits for CREDIT, after what is wanted, undone or started has changed.
- * Call berth_update afterwards. */
+/* Count anew how much of it waits for CREDIT. Call berth_update afterwards. */
 void lease_stall(struct lease *self);
 
-/* Take tasks out of what is undone: their result room and charge go back with them. Returns how
- * many. The lease is not freed; call lease_settle afterwards. */
+/* Take tasks out of what is undone, with their result room; returns how many. Then lease_settle. */
 uint64_t lease_take(struct engine *engine, struct lease *self, struct tri_range tasks);
 
 /* Account anew; free it when nothing is undone (`*self` is NULL then). */
@@ -226,11 +224,8 @@ bool steal_for(struct engine *engine, struct worker *worker);
 /* Ask for what has not been started of `tasks`; nothing happens while an answer is outstanding. */
 void lease_revoke(struct engine *engine, struct lease *self, struct tri_range tasks);
 
-/* The answer has come, or will not matter. */
+/* The answer has come, or will not matter; or, on a new connection, the question may be lost. */
 void lease_unrevoke(struct engine *engine, struct lease *self);
-
-/* Its worker is on a new connection and may never have been asked: a batch that halts asks again,
- * and thieves may. */
 void lease_revoke_again(struct engine *engine, struct lease *self);
 
 void on_released(struct engine *engine,

@@ -100,6 +100,15 @@ void report_account(struct engine *engine,
     berth_update(engine, berth);
 }
 
+void report_charge(struct batch *batch, const struct lease *lease, uint64_t tasks, uint64_t wall_ns)
+{
+    double charged = lease != NULL ? (double)lease->charged_ns * (double)tasks : 0;
+    double us = ((double)wall_ns - charged) / 1000;
+
+    if (us > -1e15 && us < 1e15)
+        fair_charge(batch, (int64_t)us);
+}
+
 /* ---- which tasks they are for --------------------------------------------------------------- */
 
 /* What a report is about, found and checked. */
@@ -177,16 +186,6 @@ static void accept_runs(struct engine *engine,
         accept_range(engine, report, tri_ranges_at(runs, i), accepted);
 }
 
-/* What was charged by estimate when it was leased is corrected by what it took. */
-static void correct_charge(const struct report *report, uint64_t tasks, uint64_t wall_ns)
-{
-    double charged = report->lease != NULL ? (double)report->lease->charged_ns * (double)tasks : 0;
-    double us = ((double)wall_ns - charged) / 1000;
-
-    if (us > -1e15 && us < 1e15)
-        fair_charge(report->batch, (int64_t)us);
-}
-
 /* The reserve goes from the lease to the rows that it was for: to the first of them, so that
  * another lease may have it when that is acknowledged, and to those that follow. */
 static bool take_reserve(const struct report *report, uint64_t bytes)
@@ -217,7 +216,7 @@ static void take_results(struct engine *engine,
     accept_runs(engine, report, head->runs, &accepted);
     count = tri_rangeset_count(&accepted);
     report_account(engine, session, batch, head->count, head->wall_ns, head->cpu_ns, head->model);
-    correct_charge(report, count, head->wall_ns);
+    report_charge(batch, report->lease, count, head->wall_ns);
     if (count != 0) {
         session->worker->tasks_done += count;
         batch->result_bytes += frame.size;
@@ -293,7 +292,7 @@ static void take_partial(struct engine *engine,
     count = tri_rangeset_count(&accepted);
     report_account(engine, session, batch, count, partial->wall_ns, partial->cpu_ns,
                    partial->model);
-    correct_charge(report, count, partial->wall_ns);
+    report_charge(batch, report->lease, count, partial->wall_ns);
     session->worker->tasks_done += count;
     batch->result_bytes += frame.size;
     batch->result_tasks += count;

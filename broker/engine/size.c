@@ -65,8 +65,10 @@ static uint64_t ahead(const struct engine *engine, const struct berth *berth)
         return 0;
     if (berth_load(berth) < berth->width && worker->slow != 0)
         return 0; /* others have its oars, for nobody knows how long */
+    if (task_ns == 0 && (berth->contributed || berth_load(berth) > berth->width))
+        return 0; /* what has ended there has timed out or crashed: others have their turn first */
     if (task_ns == 0)
-        return berth_load(berth) <= berth->width ? least(berth->width, share) : 0;
+        return least(berth->width, share);
     count = (double)(target - worker->queue_ns) * (double)berth->width / (double)task_ns;
     return least(count < (double)berth->growth ? (uint64_t)count : berth->growth, share);
 }

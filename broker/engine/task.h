@@ -132,6 +132,13 @@ void report_take(struct engine *engine, struct session *session, uint64_t seq);
 /* Tasks that took so long together: what leases of the batch are sized by. */
 void report_measure(struct session *session, struct batch *batch, uint64_t tasks, uint64_t wall_ns);
 
+/* Oar-time that was charged by estimate when they were leased (NULL: it has been given back) is
+ * corrected by what they took. */
+void report_charge(struct batch *batch,
+                   const struct lease *lease,
+                   uint64_t tasks,
+                   uint64_t wall_ns);
+
 /* Results from this worker count for the batch: wall and CPU time, and that it took part. */
 void report_account(struct engine *engine,
                     struct session *session,

@@ -79,6 +79,39 @@ START_TEST(shares_are_of_oar_time_not_of_tasks)
 }
 END_TEST
 
+/* One oar; each task of `a` ends in a timeout of one second, those of `b` succeed in as long. */
+START_TEST(time_that_ends_in_timeouts_is_charged_as_well)
+{
+    struct peer *peer;
+    uint64_t a = 0;
+    uint64_t b = 0;
+
+    client_of(&s, "c1", "alice");
+    client_of(&s, "c2", "bob");
+    worker_joins(&s, "w1", 1);
+    peer = peer_of(&s, "w1");
+    submit("c1", "a", 1000, 0);
+    submit("c2", "b", 1000, 0);
+    for (size_t i = 0; i < peer->held_count && a + b < 40; i++) {
+        struct held *held = &peer->held[i];
+        bool is_a = held->number == batch_of(&s, "a")->number;
+
+        for (uint64_t index = held->first; index < held->first + held->count; index++) {
+            if (is_a)
+                worker_fails(&s, "w1", "a", index, TRI_OUTCOME_TIMEOUT);
+            else
+                worker_returns_in(&s, "w1", "b", index, 1, 8, SECOND);
+            *(is_a ? &a : &b) += 1;
+            ignore(&s, "w1");
+            ignore(&s, "c1");
+            ignore(&s, "c2");
+        }
+    }
+    ck_assert_uint_ge(a, 18);
+    ck_assert_uint_le(a, 22);
+}
+END_TEST
+
 START_TEST(principals_share_equally_whatever_the_number_of_their_batches)
 {
     uint64_t a;
@@ -145,6 +178,7 @@ int main(void)
     STORY(the_higher_priority_goes_first);
     STORY(two_batches_of_one_principal_get_equal_shares);
     STORY(shares_are_of_oar_time_not_of_tasks);
+    STORY(time_that_ends_in_timeouts_is_charged_as_well);
     STORY(principals_share_equally_whatever_the_number_of_their_batches);
     STORY(a_newcomer_does_not_make_up_for_the_time_before_it_came);
     return story_run("engine/fair", tcase);
