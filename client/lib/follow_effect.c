@@ -12,8 +12,9 @@ static enum tri_status submit_effect(struct tri_follow *self)
     return out->failed ? TRI_MEMORY : TRI_OK;
 }
 
-/* Rows that need not come again: what was consumed, and for a reader, whose word deletes nothing,
- * what is here. As far as they fit into one message: what is left out is recognised. */
+/* Rows that need not come again: what an owner may acknowledge, and for a reader, whose word
+ * deletes nothing, what is here. As far as they fit into one message: what is left out is
+ * recognised. */
 static enum tri_status have_ranges(struct tri_follow *self, struct tri_ranges *ranges)
 {
     const struct tri_rangeset *rows = self->owner ? &self->consumed : &self->received;
@@ -21,7 +22,7 @@ static enum tri_status have_ranges(struct tri_follow *self, struct tri_ranges *r
     size_t count = 0;
 
     tri_buffer_clear(&self->scratch);
-    for (uint64_t at = 0; count < HAVE_RANGES_MAX && tri_rangeset_next(rows, at, &range);
+    for (uint64_t at = 0; count < HAVE_RANGES_MAX && tri_rows_next_to_ack(self, rows, at, &range);
          at = range.first + range.count, count++)
         tri_buffer_append(&self->scratch, &range, sizeof(range));
     *ranges = (struct tri_ranges){ self->scratch.data, count };

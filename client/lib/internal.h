@@ -117,6 +117,11 @@ enum tri_status tri_rows_finish(struct tri_follow *self,
                                 tri_time now,
                                 uint64_t number,
                                 uint64_t bytes);
+/* The next of `rows` from `at` on that are not withheld. */
+bool tri_rows_next_to_ack(const struct tri_follow *self,
+                          const struct tri_rangeset *rows,
+                          uint64_t at,
+                          struct tri_range *range);
 enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now);
 void tri_rows_hurry(struct tri_follow *self, tri_time now);
 

@@ -103,11 +103,10 @@ void tri_follow_finish(struct tri_follow *self, tri_time now)
     self->ack_at = now;
 }
 
-/* The next of `rows` from `at` on that are not withheld. */
-static bool next_to_ack(const struct tri_follow *self,
-                        const struct tri_rangeset *rows,
-                        uint64_t at,
-                        struct tri_range *range)
+bool tri_rows_next_to_ack(const struct tri_follow *self,
+                          const struct tri_rangeset *rows,
+                          uint64_t at,
+                          struct tri_range *range)
 {
     struct tri_range withheld;
 
@@ -138,7 +137,7 @@ enum tri_status tri_rows_ack_effect(struct tri_follow *self, tri_time now)
     if (prepare_ack(self) != TRI_OK)
         return TRI_MEMORY;
     tri_buffer_clear(&self->scratch);
-    for (; count < ACK_RANGES_MAX && next_to_ack(self, rows, at, &range); count++) {
+    for (; count < ACK_RANGES_MAX && tri_rows_next_to_ack(self, rows, at, &range); count++) {
         tri_buffer_append(&self->scratch, &range, sizeof(range));
         at = range.first + range.count;
     }
