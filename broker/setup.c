@@ -204,7 +204,7 @@ int setup_open(struct broker *self, const struct options *options)
     if (open_sockets(self) != TRI_OK)
         return BROKER_EXIT_INTERNAL;
     if (open_store(self) != TRI_OK)
-        return BROKER_EXIT_UNAVAILABLE;
+        return self->error.status == TRI_INVALID ? BROKER_EXIT_USAGE : BROKER_EXIT_UNAVAILABLE;
     if (open_engine(self) != TRI_OK)
         return self->error.status == TRI_STORE ? BROKER_EXIT_UNAVAILABLE : BROKER_EXIT_INTERNAL;
     self->now = tri_clock_now_ms();

@@ -20,11 +20,17 @@ static const char *absolute(const char *variable)
 
 static enum tri_status find(char directory[PATH_MAX], struct tri_error *error)
 {
-    const char *given = absolute("STATE_DIRECTORY");
+    const char *given = getenv("STATE_DIRECTORY");
     const char *state = absolute("XDG_STATE_HOME");
     const char *home = absolute("HOME");
     int size;
 
+    if (given != NULL && given[0] == '\0')
+        given = NULL;
+    if (given != NULL && given[0] != '/')
+        return tri_fail(error, TRI_INVALID,
+                        "STATE_DIRECTORY is not an absolute path (%.200s): correct it, or " ADVICE,
+                        given);
     if (given != NULL)
         size = snprintf(directory, PATH_MAX, "%.*s", (int)strcspn(given, ":"), given);
     else if (geteuid() == 0)

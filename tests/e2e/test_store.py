@@ -11,7 +11,7 @@ import unittest
 from trireme import BIN, CLI, Daemon, environment, run, wait_until
 
 BROKER = os.path.join(BIN, "trireme-broker")
-OK, UNAVAILABLE = 0, 69
+OK, USAGE, UNAVAILABLE = 0, 2, 69
 
 
 def content(path):
@@ -56,17 +56,18 @@ class Store(unittest.TestCase):
         return broker
 
     def refused(self, *texts, store=None, prefix=(), **extra):
-        """It ends with status 69 and one line with these in it; nothing has changed."""
+        """It ends with status 69, or another one, and one line with these in it; nothing has
+        changed."""
         before = snapshot(self.top.name)
         self.ends(*texts, store=store, prefix=prefix, **extra)
         self.assertEqual(snapshot(self.top.name), before)
 
-    def ends(self, *texts, store, prefix=(), **extra):
+    def ends(self, *texts, store, prefix=(), status=UNAVAILABLE, **extra):
         args = () if store is None else ("--store", store)
         done = subprocess.run([*prefix, BROKER, "--listen", self.endpoint + "2", "--log-level",
                                "error", *args], capture_output=True, text=True, timeout=60,
                               env=environment(**extra))
-        self.assertEqual(done.returncode, UNAVAILABLE, done.stderr)
+        self.assertEqual(done.returncode, status, done.stderr)
         self.assertTrue(done.stderr.startswith("trireme-broker: "), done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertEqual(done.stdout, "")
@@ -160,6 +161,10 @@ class Place(Store):
         self.refused("cannot make the state directory", "Not a directory", "--store",
                      STATE_DIRECTORY=self.path("file", "state"))
         self.refused("is not a directory", STATE_DIRECTORY=self.path("file"))
+
+    def test_a_relative_state_directory_is_refused(self):
+        self.refused("STATE_DIRECTORY is not an absolute path (state)", "--store", status=USAGE,
+                     STATE_DIRECTORY="state")
 
 
 class Bad(Store):

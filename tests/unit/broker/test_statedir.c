@@ -67,14 +67,19 @@ static void expect_place(const char *directory)
     ck_assert_int_ne(access(path, F_OK), 0);
 }
 
-static void expect_error(const char *text)
+static void expect_failure(enum tri_status status, const char *text)
 {
     struct tri_error error = { 0 };
 
-    ck_assert_int_eq(statedir_place("broker.db", path, &error), TRI_STORE);
+    ck_assert_int_eq(statedir_place("broker.db", path, &error), status);
     ck_assert_msg(strstr(error.text, text) != NULL, "\"%s\" lacks \"%s\"", error.text, text);
     ck_assert_msg(strstr(error.text, "--store") != NULL, "%s", error.text);
     ck_assert_ptr_null(strchr(error.text, '\n'));
+}
+
+static void expect_error(const char *text)
+{
+    expect_failure(TRI_STORE, text);
 }
 
 START_TEST(it_is_below_home)
@@ -115,6 +120,17 @@ START_TEST(the_first_directory_of_a_service_counts_for_most)
     set("STATE_DIRECTORY", "/first:/second");
     expect_place("/first");
     remove_made("/first");
+}
+END_TEST
+
+/* Whoever set it meant a place: another one would not have its batches. */
+START_TEST(a_relative_directory_of_a_service_is_refused)
+{
+    set("HOME", "");
+    setenv("STATE_DIRECTORY", "state:/second", 1);
+    expect_failure(TRI_INVALID, "STATE_DIRECTORY is not an absolute path (state:/second)");
+    setenv("STATE_DIRECTORY", ":/second", 1);
+    expect_failure(TRI_INVALID, "STATE_DIRECTORY is not an absolute path (:/second)");
 }
 END_TEST
 
@@ -173,6 +189,7 @@ int main(void)
     tcase_add_test(tcase, xdg_state_home_counts_for_more_than_home);
     tcase_add_test(tcase, a_relative_xdg_state_home_is_none);
     tcase_add_test(tcase, the_first_directory_of_a_service_counts_for_most);
+    tcase_add_test(tcase, a_relative_directory_of_a_service_is_refused);
     tcase_add_test(tcase, a_directory_that_was_there_keeps_its_mode);
     tcase_add_test(tcase, what_cannot_be_made_is_named);
     tcase_add_test(tcase, without_a_home_there_is_no_place);
