@@ -71,7 +71,7 @@ bool tri_error_is_temporary(uint64_t status);
 
 /* patience.c: notices of batches that wait for room at the broker. */
 void tri_patience_tick(struct tri_follow *self, tri_time now);
-/* The broker has said itself that there is none. */
+/* The broker has said itself that its store has none. */
 void tri_patience_hear(struct tri_session *session, tri_time now);
 /* A new batch is not accepted for now; `text` is why. */
 void tri_patience_refuse(struct tri_follow *self, tri_time now, struct tri_bytes text);

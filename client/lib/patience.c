@@ -16,11 +16,15 @@ static const char *waits_for(const struct tri_follow *self)
         return NULL;
     if (!tri_dlist_is_empty(&append->chunks) || (append->seal_wanted && !append->sealed))
         return "has not stored what it was sent: is its disk slow, or full?";
-    if (append->refused_bytes != 0 && !tri_follow_has_room(self))
-        return "has no room for more of its tasks. Tasks that end and results that are taken make "
-               "room; a larger --batch-memory or --memory of the broker, or another --store, would "
-               "have it";
-    return NULL;
+    if (append->refused_bytes == 0 || tri_follow_has_room(self))
+        return NULL;
+    if (self->session->store_is_short)
+        return "has no room for more of its tasks: the disk of its store has little left. Results "
+               "that "
+               "are taken, batches that are forgotten, or more space on that disk make room";
+    return "has no room for more of its tasks. Tasks that end and results that are taken make "
+           "room; so would more space on the disk of its store or, with --store memory, a larger "
+           "--batch-memory or --memory";
 }
 
 /* Has it taken something since? Or granted more, where it said itself that it has no room: what it
@@ -71,6 +75,7 @@ void tri_patience_tick(struct tri_follow *self, tri_time now)
 
 void tri_patience_hear(struct tri_session *session, tri_time now)
 {
+    session->store_is_short = true;
     tri_dlist_foreach(&session->follows, node)
     {
         struct tri_follow *follow = tri_container_of(node, struct tri_follow, node);

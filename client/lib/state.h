@@ -36,6 +36,7 @@ struct tri_session {
     tri_time greet_deadline; /* GREETING */
     tri_time down_since;     /* not UP */
     struct tri_error refusal;
+    bool store_is_short; /* the broker has said NO_SPACE: it is its disk that batches wait for */
     char last_word[512];
     char notice[600];
     bool notice_wanted;

@@ -163,6 +163,23 @@ START_TEST(a_broker_that_says_itself_that_it_is_full_is_believed)
 }
 END_TEST
 
+/* It says so when it can grant nothing, not when what it has granted is too little for the next. */
+START_TEST(who_waits_again_for_a_disk_is_advised_of_the_disk)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_open(&s, ROOM);
+    uint64_t count = fill(&s, batch, 0, ROOM);
+
+    broker_is_full(&s);
+    grant(&s, count, 2 * ROOM);
+    expect_notice(&s, GOES_ON);
+    fill(&s, batch, count, 2 * ROOM);
+    seconds_pass(&s, 4);
+    expect_notice(&s, WAITS " for more of its tasks: the disk of its store has little left.");
+    story_end(&s);
+}
+END_TEST
+
 /* The chunk that it had room for is acknowledged behind the word that there is no more. */
 START_TEST(what_had_room_before_is_no_going_on)
 {
@@ -246,6 +263,7 @@ int main(void)
     tcase_add_test(tcase, what_is_sent_and_not_acknowledged_is_waited_for);
     tcase_add_test(tcase, a_broker_that_is_lost_is_not_said_to_be_full);
     tcase_add_test(tcase, a_broker_that_says_itself_that_it_is_full_is_believed);
+    tcase_add_test(tcase, who_waits_again_for_a_disk_is_advised_of_the_disk);
     tcase_add_test(tcase, what_had_room_before_is_no_going_on);
     tcase_add_test(tcase, a_chunk_that_is_taken_after_it_was_refused_is_a_going_on);
     tcase_add_test(tcase, a_new_batch_that_is_refused_for_now_is_said_to_wait);
