@@ -294,6 +294,7 @@ void checker_broker_sends(struct sim *sim,
     count_sends(sim, peer, &message);
     promise_sends(sim, peer, &message);
     hold_sends(sim, peer, &message);
+    policy_sends(sim, peer, &message);
     window_sends(sim, peer, &message, count > 1 ? frames[1]->bytes.size : 0);
     if (message.type == TRI_MESSAGE_END && window_has_left(sim, peer, message.end.number))
         return;

@@ -162,6 +162,8 @@ void policy_gets(const struct sim *sim,
                  const struct peer_id *peer,
                  const struct tri_message *message);
 
+void policy_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message);
+
 /* A failure of the attempt that counts. */
 void policy_ended(const struct sim *sim,
                   struct task *task,

@@ -122,16 +122,24 @@ static void note_away(const struct sim *sim, struct watch *watch)
         watch->was_away = true;
 }
 
+/* Clients are named by a letter and their number. */
+static bool is_client(const struct sim *sim, const struct peer_id *peer, uint64_t *number)
+{
+    const char *name = net_name(sim, peer);
+
+    *number = strtoull(name + 1, NULL, 10);
+    return name[0] == 'c';
+}
+
 /* Another life of a client adds nothing to what an earlier one has begun. */
 void policy_gets(const struct sim *sim,
                  const struct peer_id *peer,
                  const struct tri_message *message)
 {
     bool arrives = message->type == TRI_MESSAGE_HELLO && message->hello.role == TRI_ROLE_CLIENT;
-    const char *name = net_name(sim, peer); /* of a client: a letter and its number */
-    uint64_t client = strtoull(name + 1, NULL, 10);
+    uint64_t client;
 
-    if (name[0] != 'c')
+    if (!is_client(sim, peer, &client))
         return;
     for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
         struct watch *watch = &sim->checker->watches[i];
@@ -145,10 +153,26 @@ void policy_gets(const struct sim *sim,
             watch->was_away = true;
         if (arrives)
             memcpy(watch->fed_by, message->hello.instance.data, sizeof(watch->fed_by));
+        watch->fed_before = watch->fed_at;
         watch->fed_at = sim->now;
         if (message->type == TRI_MESSAGE_SUBMIT
             && plan_find(sim->plan, message->submit.batch) == watch->plan)
             watch->is_fed = true;
+    }
+}
+
+/* What came on a connection that the broker knows nothing of was no sign of life. */
+void policy_sends(struct sim *sim, const struct peer_id *peer, const struct tri_message *message)
+{
+    uint64_t client;
+
+    if (message->type != TRI_MESSAGE_NO_SESSION || !is_client(sim, peer, &client))
+        return;
+    for (uint64_t i = 0; i < sim->plan->batch_count; i++) {
+        struct watch *watch = &sim->checker->watches[i];
+
+        if (watch->plan->client == client)
+            watch->fed_at = watch->fed_before;
     }
 }
 

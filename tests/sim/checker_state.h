@@ -24,25 +24,25 @@ struct task {
     uint64_t failed_at;        /* when the failure of ... */
     uint8_t failed_generation; /* ... this */
     uint8_t failed_attempt;    /* ... and this was reported first */
-    uint8_t vanished;    /* workers that vanished with it alone: crashes, if it was suspect */
-    uint64_t row;        /* where it ended */
-    uint64_t lease;      /* the newest that it was in */
-    uint64_t claimed;    /* an older one, with which its worker came back */
-    uint64_t over_since;   /* its row was sent, or it was cancelled */
-    uint64_t lease_before; /* the newest when the broker died */
-    uint16_t holder;     /* 1 + who got that */
-    uint16_t alone_with; /* 1 + the instance that has it alone now */
-    uint16_t alone_gaps; /* ... and how often that had been silent before */
-    bool reported : 1;   /* a success has reached the broker, in any generation */
-    bool asked : 1;      /* somebody wanted it cancelled */
-    bool forbidden : 1;  /* cancelled before a success had reached the broker */
-    bool for_good : 1;   /* ... and that was acknowledged */
-    bool secured : 1;    /* the report of its success was acknowledged */
-    bool in_chunk : 1;   /* of the row at hand */
-    bool read : 1;       /* an application has it */
-    bool retried : 1;    /* somebody has asked for that */
-    bool spoiled : 1;    /* its argument may be lost */
-    bool returned : 1;   /* its newest lease is over for it: it was reported, or given back */
+    uint8_t vanished;          /* workers that vanished with it alone: crashes, if it was suspect */
+    uint64_t row;              /* where it ended */
+    uint64_t lease;            /* the newest that it was in */
+    uint64_t claimed;          /* an older one, with which its worker came back */
+    uint64_t over_since;       /* its row was sent, or it was cancelled */
+    uint64_t lease_before;     /* the newest when the broker died */
+    uint16_t holder;           /* 1 + who got that */
+    uint16_t alone_with;       /* 1 + the instance that has it alone now */
+    uint16_t alone_gaps;       /* ... and how often that had been silent before */
+    bool reported : 1;         /* a success has reached the broker, in any generation */
+    bool asked : 1;            /* somebody wanted it cancelled */
+    bool forbidden : 1;        /* cancelled before a success had reached the broker */
+    bool for_good : 1;         /* ... and that was acknowledged */
+    bool secured : 1;          /* the report of its success was acknowledged */
+    bool in_chunk : 1;         /* of the row at hand */
+    bool read : 1;             /* an application has it */
+    bool retried : 1;          /* somebody has asked for that */
+    bool spoiled : 1;          /* its argument may be lost */
+    bool returned : 1;         /* its newest lease is over for it: it was reported, or given back */
 };
 
 struct row_seen {
@@ -72,7 +72,7 @@ struct watch {
     uint64_t told;      /* the count that it has acknowledged */
     uint64_t generation;
     uint64_t reported; /* tasks of which a success has reached the broker */
-    bool stopped; /* all of it was to be cancelled, or it halted */
+    bool stopped;      /* all of it was to be cancelled, or it halted */
     bool halted;
     uint64_t retries; /* that somebody asked for */
     bool sealed;      /* ... and was told that it is done */
@@ -92,6 +92,7 @@ struct watch {
     uint64_t asked_life;   /* ... in that life of the broker, the last one */
     uint8_t fed_by[16];    /* the life of its client that was there last ... */
     uint64_t fed_at;       /* ... and when */
+    uint64_t fed_before;   /* ... and before its last message */
     bool is_fed;           /* it has asked for it */
     bool was_away;         /* ... and was away since, for longer than an open batch waits for it */
     XXH3_state_t *hash;    /* over the first `hashed` values */
