@@ -126,6 +126,8 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
         memcpy(self->uuid.bytes, message->batch.data, sizeof(self->uuid.bytes));
     self->summary.count = message->count;
     self->still_since = TRI_NEVER;
+    if (!self->ended)
+        self->lost = (struct tri_error){ .status = TRI_OK }; /* it is read again */
     tri_follow_set_state(self, message->state);
     status = settle_resume(self,
                            tri_append_resume(&self->append, message->count, message->hash,

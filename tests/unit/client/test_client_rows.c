@@ -423,6 +423,30 @@ START_TEST(what_the_broker_cannot_read_any_more_is_missed_at_the_end)
 }
 END_TEST
 
+/* After a new connection the broker tries again, and says so again if it must. */
+START_TEST(what_can_be_read_after_all_is_not_missed)
+{
+    struct story s = story_up();
+    struct tri_follow *batch = batch_range(&s, 30, false);
+    uint64_t request;
+
+    for (int again = 0; again < 2; again++) {
+        connection_breaks(&s);
+        request = expect_message(&s, TRI_MESSAGE_ATTACH)->attach.request;
+        broker_attached(&s, request, 7, 30, NULL, 0);
+        if (again == 0)
+            broker_answers_error(&s, request, TRI_STORE, 0);
+        else
+            broker_run(&s, 7, 0, 0, 10);
+        broker_run(&s, 7, 1, 10, 20);
+    }
+    broker_ends(&s, 7, 30, 30);
+    ck_assert_uint_eq(results_in_order(&s, batch, 0), 30);
+    expect_end(&s, batch);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(an_answer_that_comes_after_a_refusal_ends_the_waiting)
 {
     struct story s = story_up();
@@ -462,6 +486,7 @@ int main(void)
     tcase_add_test(tcase, a_batch_that_had_ended_is_given_as_it_comes);
     tcase_add_test(tcase, a_successor_does_not_wait_for_what_the_first_owner_has_had);
     tcase_add_test(tcase, what_the_broker_cannot_read_any_more_is_missed_at_the_end);
+    tcase_add_test(tcase, what_can_be_read_after_all_is_not_missed);
     tcase_add_test(tcase, an_answer_that_comes_after_a_refusal_ends_the_waiting);
     return unit_run("client rows", tcase);
 }
