@@ -230,6 +230,9 @@ static const char *const after[] = {
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
     "PRAGMA wal_autocheckpoint = 0",
+    /* What one transaction made of the log's file, to forget a batch say, is given back when the
+     * log begins anew: a few of the usual lengths stay. */
+    "PRAGMA journal_size_limit = 33554432",
     /* In pages: what one transaction writes stays in memory up to here, and is written once. */
     "PRAGMA cache_spill = 512",
 };

@@ -27,6 +27,9 @@
 /* So much that is free may stay in the file (3-storage.md), and a few pages in use. */
 #define SMALL_FILE_BYTES (4 * MIB + (256 << 10))
 
+/* What one commit has made of the log, at most, some commits later (3-storage.md). */
+#define LOG_FILE_BYTES_MAX (32 * MIB)
+
 /* On such a disk the store does not look at what others do to it. */
 #define LARGE_DISK_BYTES (2048 * MIB)
 
@@ -49,13 +52,18 @@ static bool mount_disk(uint64_t bytes, unsigned long flags)
     return mount("trireme-test", directory, "tmpfs", flags, options) == 0;
 }
 
-static uint64_t reserve_size(void)
+static uint64_t size_beside(const char *suffix)
 {
     struct stat info;
     char path[128];
 
-    snprintf(path, sizeof(path), "%s-reserve", file);
+    snprintf(path, sizeof(path), "%s%s", file, suffix);
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
+static uint64_t reserve_size(void)
+{
+    return size_beside("-reserve");
 }
 
 /* ---- the store ------------------------------------------------------------------------------ */
@@ -96,22 +104,34 @@ static void turn(void)
     ck_assert_msg(store->operations->turn(store, &error) == TRI_OK, "%s", error.text);
 }
 
-/* One more chunk of bytes that no disk makes smaller. Returns its ticket. */
-static uint64_t write_chunk(void)
+/* Bytes that no disk makes smaller. */
+static void put(uint64_t batch, uint64_t key, size_t bytes)
 {
     struct tri_error error = { 0 };
-    uint64_t key = next_key++;
-    uint64_t ticket;
     zmq_msg_t payload;
 
-    zmq_msg_init_size(&payload, CHUNK_BYTES);
-    memset(zmq_msg_data(&payload), (int)key, CHUNK_BYTES);
-    store->operations->put(store, (struct store_key){ STORE_CHUNK, 1, key },
+    zmq_msg_init_size(&payload, bytes);
+    memset(zmq_msg_data(&payload), (int)key, bytes);
+    store->operations->put(store, (struct store_key){ STORE_CHUNK, batch, key },
                            (struct tri_bytes){ (const uint8_t *)"head", 4 }, &payload, &error);
     zmq_msg_close(&payload);
-    ticket = store->operations->commit(store, &error);
+}
+
+/* Returns the ticket. */
+static uint64_t commit(void)
+{
+    struct tri_error error = { 0 };
+    uint64_t ticket = store->operations->commit(store, &error);
+
     ck_assert_msg(ticket != 0, "%s", error.text);
     return ticket;
+}
+
+/* One more chunk. Returns its ticket. */
+static uint64_t write_chunk(void)
+{
+    put(1, next_key++, CHUNK_BYTES);
+    return commit();
 }
 
 static enum tri_status settle(uint64_t ticket)
@@ -225,37 +245,44 @@ END_TEST
 
 START_TEST(forgetting_gives_room_again)
 {
-    struct tri_error error = { 0 };
-    uint64_t ticket;
-
     fill_while_there_is_room();
     store->operations->remove(store, (struct store_key){ STORE_META, 1, 0 }, true);
-    ticket = store->operations->commit(store, &error);
-    ck_assert_int_eq(settle(ticket), TRI_OK);
+    ck_assert_int_eq(settle(commit()), TRI_OK);
     while (store->operations->room(store) < DISK_BYTES / 2)
         turn();
 }
 END_TEST
 
-static uint64_t file_size(void)
-{
-    struct stat info;
-
-    ck_assert_int_eq(stat(file, &info), 0);
-    return (uint64_t)info.st_size;
-}
-
 START_TEST(a_file_that_is_empty_again_is_small_again)
 {
-    struct tri_error error = { 0 };
-
     ck_assert(mount_disk(LARGE_DISK_BYTES, MS_REMOUNT));
     for (uint64_t i = 0; i < 2 * DISK_BYTES / CHUNK_BYTES; i++)
         ck_assert_int_eq(settle(write_chunk()), TRI_OK);
     store->operations->remove(store, (struct store_key){ STORE_META, 1, 0 }, true);
-    ck_assert_int_eq(settle(store->operations->commit(store, &error)), TRI_OK);
-    while (file_size() > SMALL_FILE_BYTES)
+    ck_assert_int_eq(settle(commit()), TRI_OK);
+    while (size_beside("") > SMALL_FILE_BYTES)
         turn();
+}
+END_TEST
+
+/* Two batches stand on each page, and one of them goes: every page is written. */
+START_TEST(a_log_that_one_commit_has_made_long_does_not_stay_so)
+{
+    const size_t row_bytes = 2000;
+
+    ck_assert(mount_disk(LARGE_DISK_BYTES, MS_REMOUNT));
+    for (uint64_t i = 0; i < 2 * LOG_FILE_BYTES_MAX / row_bytes; i++) {
+        put(1 + i % 2, i, row_bytes);
+        if (i % 1000 == 0)
+            settle(commit());
+    }
+    store->operations->remove(store, (struct store_key){ STORE_META, 2, 0 }, true);
+    ck_assert_int_eq(settle(commit()), TRI_OK);
+    ck_assert_uint_gt(size_beside("-wal"), LOG_FILE_BYTES_MAX);
+    while (size_beside("-wal") > LOG_FILE_BYTES_MAX) {
+        ck_assert_uint_lt(next_key, 2 * LOG_FILE_BYTES_MAX / CHUNK_BYTES);
+        settle(write_chunk());
+    }
 }
 END_TEST
 
@@ -316,6 +343,7 @@ int main(void)
     tcase_add_test(tcase, a_store_on_a_full_disk_is_opened_and_has_no_room);
     tcase_add_test(tcase, forgetting_gives_room_again);
     tcase_add_test(tcase, a_file_that_is_empty_again_is_small_again);
+    tcase_add_test(tcase, a_log_that_one_commit_has_made_long_does_not_stay_so);
     tcase_add_test(tcase, a_store_without_work_hears_of_others_who_fill_the_disk_and_clear_it);
     status = unit_run("store_space", tcase);
     umount2(directory, MNT_DETACH);
