@@ -156,7 +156,8 @@ static void take_sealed(struct clerk *self)
 
 /* ---- write ---------------------------------------------------------------------------------- */
 
-/* Without room: first what is folded leaves the log to be used again, then the reserve goes. */
+/* Without room: first what is folded leaves the log to be used again, then what was forgotten goes,
+ * then the reserve. */
 static enum tri_status find_room(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status;
@@ -166,17 +167,25 @@ static enum tri_status find_room(struct clerk *self, struct tri_error *error)
         if (status != TRI_NO_SPACE)
             return status;
     }
+    if (database_stats(self->database).has_forgotten) {
+        status = database_sweep(self->database, error);
+        if (status != TRI_NO_SPACE)
+            return status;
+    }
     return reserve_spend(&self->reserve) ? TRI_OK : TRI_NO_SPACE;
 }
 
 /* Write the job. TRI_NO_SPACE: there is no room for it. */
 static enum tri_status write_job(struct clerk *self, struct tri_error *error)
 {
+    bool sweeps = !self->lacks_room;
+
     for (;;) {
-        enum tri_status status = database_write(self->database, &self->job, error);
+        enum tri_status status = database_write(self->database, &self->job, sweeps, error);
 
         if (status != TRI_NO_SPACE)
             return status;
+        sweeps = false;
         status = find_room(self, error);
         if (status != TRI_OK)
             return status;
@@ -256,6 +265,21 @@ static uint64_t publish_room(struct clerk *self)
     return seen.room_bytes;
 }
 
+/* Give a piece of space back, to the file or to the disk. TRI_EMPTY: there is none. */
+static enum tri_status give_back(struct clerk *self, struct tri_error *error)
+{
+    if (database_stats(self->database).has_forgotten)
+        return database_sweep(self->database, error);
+    if (has_much_free(self))
+        return database_shrink(self->database, SHRINK_BYTES, error);
+    return TRI_EMPTY;
+}
+
+static bool has_to_give(const struct clerk *self)
+{
+    return database_stats(self->database).has_forgotten || has_much_free(self);
+}
+
 /* One piece of what can be done while nothing else is. A disk without room for it is no failure:
  * it is done later. A file from which pages were given back becomes shorter when the log is folded,
  * and then what is left of it is judged again. */
@@ -263,20 +287,22 @@ static enum tri_status care(struct clerk *self, struct tri_error *error)
 {
     enum tri_status status = database_look(self->database, error);
     bool has_shrunk = false;
+    bool lacks_room = false;
     bool has_more = false;
 
     self->care_ms = TRI_NEVER;
-    if (status == TRI_OK && has_much_free(self)) {
-        status = database_shrink(self->database, SHRINK_BYTES, error);
+    if (status == TRI_OK) {
+        status = give_back(self, error);
         has_shrunk = status == TRI_OK;
+        lacks_room = status == TRI_NO_SPACE;
     }
-    if (status == TRI_OK && (!has_shrunk || log_is_long(self))) {
+    if (status == TRI_EMPTY || lacks_room || (has_shrunk && log_is_long(self))) {
         status = fold(self, error);
-        has_more = status == TRI_OK && has_much_free(self);
+        has_more = status == TRI_OK && !lacks_room && has_to_give(self);
     }
     if (status != TRI_OK && status != TRI_NO_SPACE)
         return status;
-    if (!reserve_take(&self->reserve) || database_stats(self->database).log_bytes > 0)
+    if (lacks_room || !reserve_take(&self->reserve) || database_stats(self->database).log_bytes > 0)
         self->care_ms = LOOK_MS;
     if (publish_room(self) < ROOM_BYTES_LITTLE)
         self->care_ms = LOOK_MS;

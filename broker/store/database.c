@@ -51,6 +51,16 @@ static enum tri_status find_next_payload(struct database *self, struct tri_error
     return status;
 }
 
+static enum tri_status find_forgotten(struct database *self, struct tri_error *error)
+{
+    int64_t some;
+    enum tri_status status =
+        database_number(self, "SELECT EXISTS (SELECT 1 FROM forgotten)", &some, error);
+
+    self->stats.has_forgotten = some != 0;
+    return status;
+}
+
 static enum tri_status open_it(struct database *self, const char *vfs, struct tri_error *error)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX
@@ -68,6 +78,8 @@ static enum tri_status open_it(struct database *self, const char *vfs, struct tr
     status = prepare(self, error);
     if (status == TRI_OK)
         status = find_next_payload(self, error);
+    if (status == TRI_OK)
+        status = find_forgotten(self, error);
     if (status == TRI_OK)
         status = database_fold(self, error);
     if (status == TRI_OK || status == TRI_NO_SPACE)

@@ -19,7 +19,7 @@
 #define DATABASE_APPLICATION_ID 0x54726d65
 
 /* The newest schema that this program knows: PRAGMA user_version. */
-#define DATABASE_VERSION 1
+#define DATABASE_VERSION 2
 
 #define DATABASE_PAGE_BYTES 16384
 
@@ -32,6 +32,7 @@ struct database_stats {
     uint64_t log_file_bytes; /* what the log occupies */
     uint64_t file_bytes;
     uint64_t free_bytes; /* of the file, to be used again; as of the last database_look */
+    bool has_forgotten;  /* payloads that database_sweep deletes */
 };
 
 /* `pages_bytes`: of the file's pages, kept in memory (by SQLite, ten pages at least); more only
@@ -51,10 +52,17 @@ enum tri_status database_scan(struct database *self,
                               struct tri_error *error);
 
 /* All of it or nothing, on the disk when it returns. The list stays as it is. TRI_STORE, too, when
- * the file or its log is not where it was any more. */
+ * the file or its log is not where it was any more. Payloads of a batch that is removed are only
+ * noted; `sweeps`: as many that were noted before, twice as many as there are writes and 64 at
+ * most, are deleted along with this. */
 enum tri_status database_write(struct database *self,
                                struct writes *writes,
+                               bool sweeps,
                                struct tri_error *error);
+
+/* Delete 64 payloads of batches that were removed, as a transaction of its own. Errors: as
+ * database_write. */
+enum tri_status database_sweep(struct database *self, struct tri_error *error);
 
 /* The payload of a row in `*payload` (initialised on TRI_OK). TRI_NOTFOUND; TRI_INVALID: what the
  * file holds for it is damaged, other rows may be well; TRI_STORE. */

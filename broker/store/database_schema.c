@@ -23,6 +23,7 @@ static const char *const migrations[DATABASE_VERSION] = {
     " head BLOB NOT NULL, bytes INTEGER, sum INTEGER, small BLOB, payload INTEGER,"
     " PRIMARY KEY (tab, batch, key)) WITHOUT ROWID;"
     "CREATE TABLE payloads (id INTEGER PRIMARY KEY, data BLOB NOT NULL);",
+    "CREATE TABLE forgotten (id INTEGER PRIMARY KEY);",
 };
 
 /* ---- errors --------------------------------------------------------------------------------- */

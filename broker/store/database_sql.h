@@ -23,9 +23,13 @@
     X(DELETE_PAYLOAD, "DELETE FROM payloads WHERE id = ?")                                         \
     X(COUNT_BATCH, "SELECT count(*), coalesce(sum(bytes), 0) FROM heads"                           \
                    " WHERE tab = ? AND batch = ?")                                                 \
-    X(DELETE_BATCH_PAYLOADS, "DELETE FROM payloads WHERE id IN (SELECT payload FROM heads"         \
-                             " WHERE tab = ? AND batch = ? AND payload IS NOT NULL)")              \
+    X(FORGET_PAYLOADS, "INSERT INTO forgotten (id) SELECT payload FROM heads"                      \
+                       " WHERE tab = ? AND batch = ? AND payload IS NOT NULL")                     \
     X(DELETE_BATCH_HEADS, "DELETE FROM heads WHERE tab = ? AND batch = ?")                         \
+    X(SWEEP_PAYLOADS, "DELETE FROM payloads WHERE id IN"                                           \
+                      " (SELECT id FROM forgotten ORDER BY id LIMIT ?)")                           \
+    X(SWEEP_FORGOTTEN, "DELETE FROM forgotten WHERE id IN"                                         \
+                       " (SELECT id FROM forgotten ORDER BY id LIMIT ?)")                          \
     X(GET_HEAD, "SELECT bytes, sum, small, payload FROM heads"                                     \
                 " WHERE tab = ? AND batch = ? AND key = ?")                                        \
     X(GET_PAYLOAD, "SELECT data FROM payloads WHERE id = ?")                                       \

@@ -8,6 +8,9 @@
 /* A payload of this size stands in `heads`: one page is written for it instead of two. */
 #define SMALL_BYTES_MAX 256
 
+/* Of payloads that were forgotten, in one transaction: a write that comes waits for no more. */
+#define SWEEP_ROWS_MAX 64
+
 /* ---- one row --------------------------------------------------------------------------------- */
 
 /* What stands under a key. */
@@ -132,10 +135,11 @@ static int remove_table(struct database *self, enum store_table table, uint64_t 
     rc = sqlite3_reset(count);
     if (rc != SQLITE_OK || rows == 0)
         return rc;
-    of_batch(self, STATEMENT_DELETE_BATCH_PAYLOADS, table, batch);
-    rc = database_run(self, STATEMENT_DELETE_BATCH_PAYLOADS);
+    of_batch(self, STATEMENT_FORGET_PAYLOADS, table, batch);
+    rc = database_run(self, STATEMENT_FORGET_PAYLOADS);
     if (rc != SQLITE_OK)
         return rc;
+    self->stats.has_forgotten = true;
     of_batch(self, STATEMENT_DELETE_BATCH_HEADS, table, batch);
     return database_run(self, STATEMENT_DELETE_BATCH_HEADS);
 }
@@ -163,35 +167,85 @@ static int write_one(struct database *self, struct write *write)
     return SQLITE_MISUSE;
 }
 
-static int write_all(struct database *self, struct writes *writes)
+/* ---- what was forgotten -----------------------------------------------------------------------
+ */
+
+static int sweep(struct database *self, uint64_t rows)
 {
+    static const enum statement both[] = { STATEMENT_SWEEP_PAYLOADS, STATEMENT_SWEEP_FORGOTTEN };
+    int rc = SQLITE_OK;
+
+    for (size_t i = 0; i < TRI_COUNT_OF(both) && rc == SQLITE_OK; i++) {
+        sqlite3_bind_int64(self->statements[both[i]], 1, (sqlite3_int64)rows);
+        rc = database_run(self, both[i]);
+    }
+    self->stats.has_forgotten = rc != SQLITE_OK || sqlite3_changes64(self->sqlite) == (int64_t)rows;
+    return rc;
+}
+
+/* ---- transactions --------------------------------------------------------------------------- */
+
+/* NULL: only sweep. More goes than comes: the file does not grow while it has what may go. */
+static int write_all(struct database *self, struct writes *writes, bool sweeps)
+{
+    uint64_t rows = writes != NULL ? 2 * writes->list.count : SWEEP_ROWS_MAX;
+    bool has_forgotten = self->stats.has_forgotten;
     int rc = database_run(self, STATEMENT_BEGIN);
 
-    tri_dlist_foreach(&writes->list, node)
-    {
-        if (rc != SQLITE_OK)
-            return rc;
-        rc = write_one(self, tri_container_of(node, struct write, node));
-    }
+    if (writes != NULL)
+        tri_dlist_foreach(&writes->list, node)
+        {
+            if (rc != SQLITE_OK)
+                return rc;
+            rc = write_one(self, tri_container_of(node, struct write, node));
+        }
+    if (rc == SQLITE_OK && sweeps && has_forgotten && rows != 0)
+        rc = sweep(self, rows < SWEEP_ROWS_MAX ? rows : SWEEP_ROWS_MAX);
     return rc == SQLITE_OK ? database_run(self, STATEMENT_COMMIT) : rc;
 }
 
-enum tri_status database_write(struct database *self,
-                               struct writes *writes,
-                               struct tri_error *error)
+static void roll_back(struct database *self, const struct database_stats *before)
+{
+    if (!sqlite3_get_autocommit(self->sqlite))
+        database_run(self, STATEMENT_ROLLBACK);
+    self->stats.rows = before->rows;
+    self->stats.payload_bytes = before->payload_bytes;
+    self->stats.has_forgotten = before->has_forgotten;
+}
+
+static enum tri_status transact(struct database *self,
+                                struct writes *writes,
+                                bool sweeps,
+                                struct tri_error *error)
 {
     struct database_stats before = self->stats;
-    int rc = write_all(self, writes);
+    int rc = write_all(self, writes, sweeps);
     enum tri_status status;
 
     if (rc == SQLITE_OK)
         return database_check_place(self, error);
+    if ((rc & 0xff) == SQLITE_CORRUPT && sweeps && before.has_forgotten) {
+        /* Damage of what nobody wants any more is no reason to stop, now and after each start. */
+        before.has_forgotten = false;
+        roll_back(self, &before);
+        return writes == NULL ? TRI_OK : transact(self, writes, false, error);
+    }
     status = database_fail(self, rc, error);
-    if (!sqlite3_get_autocommit(self->sqlite))
-        rc = database_run(self, STATEMENT_ROLLBACK);
+    roll_back(self, &before);
     if (status == TRI_NO_SPACE && !sqlite3_get_autocommit(self->sqlite))
         status = database_fail(self, SQLITE_ABORT_ROLLBACK, error);
-    self->stats.rows = before.rows;
-    self->stats.payload_bytes = before.payload_bytes;
     return status;
+}
+
+enum tri_status database_write(struct database *self,
+                               struct writes *writes,
+                               bool sweeps,
+                               struct tri_error *error)
+{
+    return transact(self, writes, sweeps, error);
+}
+
+enum tri_status database_sweep(struct database *self, struct tri_error *error)
+{
+    return transact(self, NULL, true, error);
 }

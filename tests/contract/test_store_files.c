@@ -22,6 +22,7 @@
 #define NOBODY 65534
 #define FILES_MAX 8
 #define PAGE 16384
+#define ROWS_MANY 320 /* on more than one page */
 
 static char directory[64];
 static char file[80];
@@ -212,7 +213,7 @@ static void make_store_of(uint64_t rows)
 
 static void make_store(void)
 {
-    make_store_of(300);
+    make_store_of(ROWS_MANY);
 }
 
 /* Run SQL as another program would, and leave as a killed one does: log or journal stay. */
@@ -445,17 +446,34 @@ END_TEST
 
 START_TEST(a_newer_store_is_refused_with_its_log)
 {
-    static const char *const newer[] = { "PRAGMA user_version = 2" };
+    static const char *const newer[] = { "PRAGMA user_version = 3" };
     static const char *const changed[] = { "INSERT INTO payloads VALUES (77777, 'log')" };
 
     make_store();
     run_sql(newer, 1, false);
-    expect_refused("has format 2", "use the version that wrote it");
+    expect_refused("has format 3", "use the version that wrote it");
     run_sql(changed, 1, true);
     ck_assert_int_gt(size_of(beside("-wal")), 0);
     give_to_nobody(beside("-wal"));
     give_to_nobody(beside("-shm"));
-    expect_refused("has format 2", "use the version that wrote it");
+    expect_refused("has format 3", "use the version that wrote it");
+}
+END_TEST
+
+START_TEST(a_store_of_an_older_version_is_migrated_and_keeps_what_it_has)
+{
+    static const char *const older[] = { "DROP TABLE forgotten", "PRAGMA user_version = 1" };
+    struct tri_error error = { 0 };
+    struct store *store;
+
+    make_store();
+    run_sql(older, TRI_COUNT_OF(older), false);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(open_store(&store, &error) == TRI_OK, "%s", error.text);
+        ck_assert_msg(read_all(store, &error) == TRI_OK, "%s", error.text);
+        ck_assert_uint_ge(store->operations->stats(store).rows, ROWS);
+        store->operations->close(&store);
+    }
 }
 END_TEST
 
@@ -476,6 +494,46 @@ START_TEST(a_store_with_damaged_tables_is_refused)
     make_store();
     damage(file, 100, 200);
     expect_refused("is damaged", "restore it");
+}
+END_TEST
+
+/* Overwrite the page on which the payload of row `i` stands. */
+static void damage_page_of(uint8_t i)
+{
+    uint8_t payload[1000];
+    struct copy copy = { 0 };
+    const uint8_t *at;
+
+    memset(payload, i, sizeof(payload));
+    copy_bytes(&copy, file);
+    at = memmem(copy.bytes, copy.size, payload, sizeof(payload));
+    ck_assert_ptr_nonnull(at);
+    damage(file, (at - copy.bytes) / PAGE * PAGE, 8);
+    free(copy.bytes);
+}
+
+START_TEST(damage_of_what_was_forgotten_stops_nobody)
+{
+    static const char *const sql[] = { "INSERT INTO forgotten SELECT payload FROM heads",
+                                       "DELETE FROM heads" };
+    struct tri_error error = { 0 };
+    struct store *store;
+
+    make_store();
+    run_sql(sql, TRI_COUNT_OF(sql), false);
+    damage_page_of(100);
+    ck_assert_msg(open_store(&store, &error) == TRI_OK, "%s", error.text);
+    for (uint64_t i = 1; i <= ROWS_MANY; i++) {
+        store->operations->put(store, (struct store_key){ STORE_ROW, 2, i },
+                               (struct tri_bytes){ (const uint8_t *)"head", 4 }, NULL, &error);
+        if (i % 32 != 0)
+            continue;
+        ck_assert_msg(store_settle(store, store->operations->commit(store, &error), &error)
+                          == TRI_OK,
+                      "%s", error.text);
+    }
+    ck_assert_uint_eq(store->operations->stats(store).rows, ROWS_MANY);
+    store->operations->close(&store);
 }
 END_TEST
 
@@ -632,8 +690,10 @@ int main(void)
     tcase_add_test(tcase, a_pipe_is_refused_and_not_waited_for);
     tcase_add_test(tcase, a_directory_that_is_absent_or_a_file_is_refused);
     tcase_add_test(tcase, a_newer_store_is_refused_with_its_log);
+    tcase_add_test(tcase, a_store_of_an_older_version_is_migrated_and_keeps_what_it_has);
     tcase_add_loop_test(tcase, a_store_that_was_cut_is_refused, 0, (int)TRI_COUNT_OF(lengths));
     tcase_add_test(tcase, a_store_with_damaged_tables_is_refused);
+    tcase_add_test(tcase, damage_of_what_was_forgotten_stops_nobody);
     tcase_add_test(tcase, a_log_without_its_file_is_refused);
     tcase_add_test(tcase, a_store_that_cannot_be_written_is_refused);
     tcase_add_test(tcase, a_directory_that_cannot_be_written_is_refused);
