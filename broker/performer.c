@@ -282,7 +282,6 @@ static enum tri_status perform_put(struct performer *self,
     zmq_msg_t payload;
     enum tri_status status;
 
-    self->is_dirty = true;
     if (effect->put.frame < 0 && effect->put.payload.size == 0)
         return store->put(self->store, effect->put.key, effect->put.head, NULL, error);
     if (effect->put.frame >= 0) {
@@ -301,7 +300,6 @@ static enum tri_status perform_put(struct performer *self,
 
 static enum tri_status perform_delete(struct performer *self, const struct effect *effect)
 {
-    self->is_dirty = true;
     return self->store->operations->remove(self->store, effect->delete.key,
                                            effect->delete.whole_batch);
 }
@@ -313,6 +311,7 @@ enum tri_status performer_apply(struct performer *self,
 {
     enum tri_status status = TRI_OK;
 
+    self->is_dirty = self->is_dirty || effects.writes;
     for (size_t i = 0; i < effects.count && status == TRI_OK; i++) {
         const struct effect *effect = &effects.items[i];
 

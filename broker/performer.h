@@ -1,8 +1,8 @@
 /* performer.h - carries out what the engine wants done.
  *
  * PUT and DELETE go to the store at once and become durable with the next commit. A SEND that
- * waits is queued until the commit of the newest PUT before it; one that does not wait leaves at
- * once: heartbeats and leases overtake commits. An acknowledgement stays behind once more
+ * waits is queued until all writes of its step and before it are durable; one that does not wait
+ * leaves at once: heartbeats and leases overtake commits. An acknowledgement stays behind once more
  * (deferred.h). A commit begins when somebody waits for it; what nobody waits for, rows that go and
  * acknowledgements, goes along, and only begins one when it has waited for PERFORMER_IDLE_MS or has
  * grown large.

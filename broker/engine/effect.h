@@ -2,10 +2,10 @@
  *
  * Order: effects are performed in the order given. All PUTs and DELETEs of one step, and of as
  * many later steps as the caller likes, form one transaction; a SEND with `waits` set must not
- * leave before the newest PUT given before it is durable, one without leaves at once. Waiting SENDs
- * to one peer keep their order; in one step, what comes after a waiting one to the same peer waits,
- * too, so that the messages of a step to a peer keep their order. Only an acknowledgement may stay
- * behind, see enum haste.
+ * leave before all of its step and of earlier ones are durable, one without leaves at once. Waiting
+ * SENDs to one peer keep their order; in one step, what comes after a waiting one to the same peer
+ * waits, too, so that the messages of a step to a peer keep their order. Only an acknowledgement
+ * may stay behind, see enum haste.
  *
  * Memory: borrowed from the engine until its next step; PUT payloads that name an event's frame
  * are borrowed from the event (the caller owns those frames and keeps what it needs).
@@ -79,6 +79,7 @@ struct effect {
 struct effects {
     const struct effect *items;
     size_t count;
+    bool writes; /* there is a PUT or DELETE among them */
 };
 
 #endif

@@ -86,7 +86,7 @@ struct effects out_finish(struct out *self)
 {
     for (size_t i = 0; i < self->count; i++)
         finish_effect(self, &self->effects[i]);
-    return (struct effects){ self->effects, self->count };
+    return (struct effects){ self->effects, self->count, self->writes };
 }
 
 static struct effect *add(struct out *self, enum effect_type type)

@@ -45,7 +45,7 @@ void out_refuse(struct out *self,
                 const char *text);
 
 /* Send to a session; nothing happens while it has no connection. A waiting one leaves after the
- * newest PUT is durable. Returns whether it was sent. */
+ * step is durable. Returns whether it was sent. */
 bool out_send(struct engine *engine,
               struct session *session,
               const struct tri_message *message,
@@ -62,7 +62,7 @@ void out_inform_arguments(struct engine *engine,
                           const struct attachment *parts,
                           size_t count);
 
-/* Acknowledge, after the newest PUT is durable; stands for what was said of `subject` before. */
+/* Acknowledge, after the step is durable; stands for what was said of `subject` before. */
 void out_acknowledge(struct engine *engine,
                      struct session *session,
                      const struct tri_message *message,

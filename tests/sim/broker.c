@@ -270,9 +270,8 @@ static void perform_send(struct sim *sim,
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* Part of the commit that is begun next. */
-static uint64_t write_now(struct broker *self)
+static uint64_t write_now(const struct broker *self)
 {
-    self->is_dirty = true;
     return self->ticket + 1;
 }
 
@@ -368,6 +367,7 @@ static void perform(struct sim *sim,
                     const struct effects *effects,
                     struct tri_frame *const *payloads)
 {
+    sim->broker->is_dirty = sim->broker->is_dirty || effects->writes;
     for (size_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->items[i];
 

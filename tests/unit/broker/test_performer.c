@@ -95,8 +95,11 @@ static struct effect put_of(uint64_t key, const char *payload)
 
 static void apply(const struct effect *items, size_t count)
 {
-    ck_assert_int_eq(performer_apply(&performer, (struct effects){ items, count }, NULL, &error),
-                     TRI_OK);
+    struct effects effects = { items, count, false };
+
+    for (size_t i = 0; i < count; i++)
+        effects.writes |= items[i].type == EFFECT_PUT || items[i].type == EFFECT_DELETE;
+    ck_assert_int_eq(performer_apply(&performer, effects, NULL, &error), TRI_OK);
 }
 
 static void settle(void)
@@ -121,6 +124,12 @@ static void expect_nothing(void)
     ck_assert_int_eq(zmq_recv(dealer, &byte, 1, ZMQ_DONTWAIT), -1);
 }
 
+static void settle_at(tri_time now, uint64_t ticket)
+{
+    ck_assert_int_eq(performer_commit_due(&performer, now, &error), TRI_OK);
+    ck_assert_uint_eq(performer.ticket, ticket);
+}
+
 START_TEST(a_waiting_send_leaves_after_the_commit_of_the_put_before_it)
 {
     struct effect effects[] = { put_of(0, "row"), send_of("accepted", true) };
@@ -133,6 +142,20 @@ START_TEST(a_waiting_send_leaves_after_the_commit_of_the_put_before_it)
     slow_store_durable(store, 1);
     performer_flush(&performer, 0);
     expect("accepted");
+}
+END_TEST
+
+START_TEST(a_waiting_send_leaves_after_the_commit_of_what_its_step_writes_later)
+{
+    struct effect effects[] = { send_of("stopped", true), put_of(0, "row") };
+
+    apply(effects, 2);
+    performer_flush(&performer, 0);
+    expect_nothing();
+    settle_at(0, 1);
+    slow_store_durable(store, 1);
+    performer_flush(&performer, 0);
+    expect("stopped");
 }
 END_TEST
 
@@ -200,12 +223,6 @@ START_TEST(without_writes_there_is_no_commit_and_a_waiting_send_leaves_at_once)
     expect("status");
 }
 END_TEST
-
-static void settle_at(tri_time now, uint64_t ticket)
-{
-    ck_assert_int_eq(performer_commit_due(&performer, now, &error), TRI_OK);
-    ck_assert_uint_eq(performer.ticket, ticket);
-}
 
 START_TEST(a_commit_begins_at_once_when_somebody_waits_for_it)
 {
@@ -541,6 +558,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, open_all, close_all);
     tcase_add_test(tcase, a_waiting_send_leaves_after_the_commit_of_the_put_before_it);
+    tcase_add_test(tcase, a_waiting_send_leaves_after_the_commit_of_what_its_step_writes_later);
     tcase_add_test(tcase, a_send_that_does_not_wait_overtakes_the_commits_of_earlier_steps);
     tcase_add_test(tcase, a_send_that_does_not_wait_overtakes_one_of_its_step_that_does);
     tcase_add_test(tcase, waiting_sends_keep_their_order_over_commits);
