@@ -40,6 +40,7 @@ struct delay {
 /* One exceptional task. */
 struct entry {
     uint64_t index;
+    uint64_t row; /* which says how it died; UINT64_MAX: none that is kept */
     bool dead;
     struct history history;
 };

@@ -24,6 +24,7 @@ static struct entry *entry_at(struct engine *engine, struct batch *batch, uint64
         return entry;
     entry = tri_alloc(1, sizeof(*entry));
     entry->index = index;
+    entry->row = UINT64_MAX;
     tri_map_put(&batch->entries, index, entry);
     engine->entry_count++;
     return entry;
@@ -93,6 +94,37 @@ enum tri_status entry_restore(struct engine *engine,
     entry->dead = stored->dead != 0;
     entry->history = history;
     return TRI_OK;
+}
+
+void entry_bury(struct batch *batch, const struct tri_rangeset *tasks, uint64_t row)
+{
+    struct tri_range range;
+
+    for (uint64_t at = 0; tri_rangeset_next(tasks, at, &range); at = range.first + range.count)
+        for (uint64_t i = 0; i < range.count; i++) {
+            struct entry *entry = tri_map_find(&batch->entries, range.first + i);
+
+            if (entry != NULL)
+                entry->row = row;
+        }
+}
+
+bool entry_rows(const struct batch *batch,
+                const struct tri_rangeset *tasks,
+                struct tri_rangeset *rows)
+{
+    struct tri_range range;
+
+    for (uint64_t at = 0; tri_rangeset_next(tasks, at, &range); at = range.first + range.count)
+        for (uint64_t i = 0; i < range.count; i++) {
+            const struct entry *entry = tri_map_find(&batch->entries, range.first + i);
+
+            if (entry == NULL)
+                return false;
+            if (entry->row != UINT64_MAX)
+                tri_rangeset_add(rows, entry->row, 1);
+        }
+    return true;
 }
 
 static void forget_one(struct engine *engine, struct batch *batch, uint64_t index)

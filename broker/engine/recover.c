@@ -557,18 +557,23 @@ static bool cut_retried(struct engine *engine, struct batch *batch)
 
     for (uint64_t id = batch->row_base; is_sound && id < batch->row_next; id++) {
         struct row *row = row_find(batch, id);
+        struct tri_rangeset tasks = { 0 };
         struct tri_rangeset retried = { 0 };
         const struct tri_rangeset *dead;
 
         if (row == NULL || row->what != ROW_DEAD)
             continue;
-        row_tasks(row, &retried);
+        row_tasks(row, &tasks);
+        tri_rangeset_copy(&retried, &tasks);
         dead = dead_of(batch, row->generation);
         if (dead != NULL)
             tri_rangeset_subtract(&retried, dead);
         is_sound = batch->generation != 1 || tri_rangeset_is_empty(&retried);
+        tri_rangeset_subtract(&tasks, &retried);
+        entry_bury(batch, &tasks, id);
         if (is_sound && !row_cut(engine, row, &retried))
             row_drop(engine, batch, row);
+        tri_rangeset_deinit(&tasks);
         tri_rangeset_deinit(&retried);
     }
     return is_sound;

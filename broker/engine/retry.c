@@ -59,9 +59,9 @@ static void run_again(struct engine *engine, struct batch *batch, const struct t
     tri_rangeset_subtract(&batch->folded_settled, tasks);
     if (batch->stock != NULL)
         stock_revive(engine, batch, tasks);
-    entry_forget(engine, batch, tasks);
     if (!PLANTED(RETRIED_SHOWN))
         row_retry(engine, batch, tasks);
+    entry_forget(engine, batch, tasks);
     batch->suspects_changed = batch->suspects.size != 0; /* not what these were before */
     batch_add_pending(engine, batch, &fresh, tasks);
     batch_put(engine, batch);

@@ -147,6 +147,8 @@ void row_add(struct engine *engine,
     row->bytes = payload.size;
     row->on_reserve = on_reserve;
     keep(engine, batch, row);
+    if (row->what == ROW_DEAD)
+        entry_bury(batch, ranges, row->id);
     head = head_of(engine, batch, row, 0);
     if (frame >= 0)
         out_put_frame(&engine->out, row_key(batch, row->id), head, payload, frame);
@@ -348,20 +350,36 @@ bool row_cut(struct engine *engine, struct row *row, const struct tri_rangeset *
     return is_left;
 }
 
-void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks)
+static void retry_in(struct engine *engine,
+                     struct batch *batch,
+                     uint64_t id,
+                     const struct tri_rangeset *tasks)
 {
     const struct post *owner = post_owner(batch);
+    struct row *row = row_find(batch, id);
 
-    for (uint64_t id = batch->row_base; id < batch->row_next; id++) {
-        struct row *row = row_find(batch, id);
+    if (row == NULL || row->what != ROW_DEAD || row->retried)
+        return;
+    engine->rows_searched++;
+    if (row_cut(engine, row, tasks))
+        return;
+    out_delete(&engine->out, row_key(batch, id));
+    row->retried = true;
+    if (owner == NULL || !post_awaits(owner, id))
+        row_drop(engine, batch, row);
+}
 
-        if (row == NULL || row->what != ROW_DEAD || row->retried || row_cut(engine, row, tasks))
-            continue;
-        out_delete(&engine->out, row_key(batch, id));
-        row->retried = true;
-        if (owner == NULL || !post_awaits(owner, id))
-            row_drop(engine, batch, row);
-    }
+void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks)
+{
+    struct tri_rangeset rows = { 0 };
+    struct tri_range range;
+
+    if (!entry_rows(batch, tasks, &rows))
+        tri_rangeset_add(&rows, batch->row_base, batch->row_next - batch->row_base);
+    for (uint64_t at = 0; tri_rangeset_next(&rows, at, &range); at = range.first + range.count)
+        for (uint64_t i = 0; i < range.count; i++)
+            retry_in(engine, batch, range.first + i, tasks);
+    tri_rangeset_deinit(&rows);
 }
 
 void row_free_all(struct engine *engine, struct batch *batch)

@@ -124,7 +124,7 @@ void row_delete(struct engine *engine, struct batch *batch, uint64_t id);
 
 /* These tasks, which were dead, run again: rows do not show how they died. A row that is left
  * without tasks goes; if it is on its way to the owner, it takes room until that has acknowledged
- * it. */
+ * it. Their entries still say which rows these are. */
 void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 
 /* Add the tasks that the row names. */

@@ -39,6 +39,14 @@ enum tri_status entry_restore(struct engine *engine,
                               const struct stored_task *stored,
                               struct tri_error *error);
 
+/* This row says how the tasks died. */
+void entry_bury(struct batch *batch, const struct tri_rangeset *tasks, uint64_t row);
+
+/* Add the rows that say how the tasks died. False: of some of them nobody knows in which. */
+bool entry_rows(const struct batch *batch,
+                const struct tri_rangeset *tasks,
+                struct tri_rangeset *rows);
+
 /* The tasks have succeeded (or run again from the start): their history goes. */
 void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 void entry_free_all(struct engine *engine, struct batch *batch);

@@ -9,6 +9,9 @@
 
 struct engine;
 
+/* Rows of failures that retries by hand have looked into. */
+unsigned long long engine_rows_searched(const struct engine *engine);
+
 /* Aborts the test at the first difference. */
 void recovered_equals(struct engine *live, struct engine *again);
 

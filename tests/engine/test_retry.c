@@ -1,4 +1,5 @@
 /* Failures, crashes, what they are charged, and when it is enough. */
+#include "tests/engine/recovered.h"
 #include "tests/engine/story.h"
 
 #define WINDOW (UINT64_C(1) << 20)
@@ -200,6 +201,55 @@ START_TEST(a_retry_by_hand_opens_a_new_generation_with_all_its_tries)
 }
 END_TEST
 
+/* Each in a row of its own. */
+static void die_one_by_one(uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        worker_fails(&s, "w1", "b1", i, TRI_OUTCOME_FAILED);
+        ignore(&s, "c1");
+    }
+    ignore(&s, "w1");
+}
+
+START_TEST(a_retry_looks_only_into_rows_that_say_how_its_tasks_died)
+{
+    struct scenario_spec spec = { 0 };
+
+    batch_with(&spec, 4);
+    die_one_by_one(4);
+    client_retries_tasks(&s, "c1", "b1", 1, 1);
+    expect(&s, "c1", "DONE 1");
+    ignore(&s, "w1");
+    ck_assert_uint_eq(engine_rows_searched(s.engine), 1);
+    broker_restarts(&s);
+    peer_returns(&s, "c1");
+    ignore(&s, "c1");
+    client_retries_tasks(&s, "c1", "b1", 2, 2);
+    expect(&s, "c1", "DONE 2");
+    ck_assert_uint_eq(engine_rows_searched(s.engine), 2);
+    expect_row(&s, STORE_ROW, "b1", 0);
+    for (uint64_t i = 1; i < 4; i++)
+        expect_no_row(&s, STORE_ROW, "b1", i);
+}
+END_TEST
+
+START_TEST(a_retry_of_tasks_beyond_memory_looks_into_all_rows)
+{
+    struct engine_options options = scenario_options();
+    struct scenario_spec spec = { 0 };
+
+    options.limits.entries_max = 1;
+    story_with(&options);
+    batch_with(&spec, 4);
+    die_one_by_one(4);
+    client_retries_tasks(&s, "c1", "b1", 2, 1);
+    expect(&s, "c1", "DONE 1");
+    ignore(&s, "w1");
+    ck_assert_uint_eq(engine_rows_searched(s.engine), 4);
+    expect_no_row(&s, STORE_ROW, "b1", 2);
+}
+END_TEST
+
 START_TEST(a_retry_of_a_batch_without_dead_tasks_does_nothing)
 {
     struct scenario_spec spec = { 0 };
@@ -310,6 +360,8 @@ int main(void)
     STORY(only_the_current_attempt_of_a_lease_that_is_held_is_charged);
     STORY(an_uncharged_end_runs_again_as_the_same_attempt);
     STORY(a_retry_by_hand_opens_a_new_generation_with_all_its_tries);
+    STORY(a_retry_looks_only_into_rows_that_say_how_its_tasks_died);
+    STORY(a_retry_of_tasks_beyond_memory_looks_into_all_rows);
     STORY(a_retry_of_a_batch_without_dead_tasks_does_nothing);
     STORY(a_dead_task_is_shown_with_its_history);
     STORY(history_beyond_its_limit_is_in_the_store_only);
