@@ -19,6 +19,9 @@
 /* Of where a life begins to number its leases: half of what there is is left for them. */
 #define FIRST_LEASE_BITS 39
 
+/* As small a disk as the store is tried on. */
+#define STORE_BYTES_MIN (UINT64_C(16) << 20)
+
 /* As many descriptors as the system allows; how many of them may be connections. */
 static uint64_t raise_descriptors(uint64_t connections_max)
 {
@@ -36,6 +39,29 @@ static uint64_t raise_descriptors(uint64_t connections_max)
                 "asked=%llu descriptors=%llu connections=%llu", (unsigned long long)connections_max,
                 (unsigned long long)limit.rlim_cur, (unsigned long long)most);
     return connections_max < most ? connections_max : most;
+}
+
+/* Files may grow as far as the system allows. A store is no good where that is very little; what
+ * there is of more, its room tells (broker/store/reserve.h). */
+static enum tri_status raise_file_size(struct broker *self)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY)
+        return TRI_OK;
+    if (limit.rlim_cur < STORE_BYTES_MIN)
+        return tri_fail(
+            &self->error, TRI_STORE,
+            "no file may have more than %llu bytes here, a store needs %llu: raise that "
+            "limit (ulimit -f, LimitFSIZE= of a service), or use --store memory",
+            (unsigned long long)limit.rlim_cur, (unsigned long long)STORE_BYTES_MIN);
+    tri_log(TRI_LOG_WARN, "store.limited", "file=%s bytes_max=%llu", TRI_QUOTE(self->store_file),
+            (unsigned long long)limit.rlim_cur);
+    return TRI_OK;
 }
 
 static enum tri_status open_listeners(struct broker *self)
@@ -85,6 +111,8 @@ static enum tri_status open_store(struct broker *self)
         status = statedir_place(OPTIONS_STORE_DEFAULT, self->store_file, &self->error);
     else if (snprintf(self->store_file, PATH_MAX, "%s", given) >= PATH_MAX)
         status = tri_fail(&self->error, TRI_STORE, "the name of the store is too long");
+    if (status == TRI_OK)
+        status = raise_file_size(self);
     if (status != TRI_OK)
         return status;
     store_sqlite_options_init(&options);

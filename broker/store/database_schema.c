@@ -5,7 +5,9 @@
 #include "common/planted.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define TEXT(number) #number
@@ -41,8 +43,9 @@ static enum tri_status fail_io(struct database *self, int rc, struct tri_error *
 
 enum tri_status database_fail(struct database *self, int rc, struct tri_error *error)
 {
-    if ((rc & 0xff) == SQLITE_FULL
-        || (rc == SQLITE_IOERR_WRITE && sqlite3_system_errno(self->sqlite) == EDQUOT)
+    int number = rc == SQLITE_IOERR_WRITE ? sqlite3_system_errno(self->sqlite) : 0;
+
+    if ((rc & 0xff) == SQLITE_FULL || number == EDQUOT || number == EFBIG
         || (rc == SQLITE_IOERR_FSYNC && PLANTED(SYNC_RETRIED)))
         return tri_fail(error, TRI_NO_SPACE, "store %s: the disk is full", self->file);
     self->is_broken = true;
@@ -278,6 +281,19 @@ static enum tri_status bound_pages(struct database *self, struct tri_error *erro
     return execute(self, sql, error);
 }
 
+/* A file that may not grow is full before anything is written, not when the log is folded. */
+static enum tri_status bound_file(struct database *self, struct tri_error *error)
+{
+    struct rlimit limit;
+    char sql[64];
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return TRI_OK;
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %llu",
+             (unsigned long long)(limit.rlim_cur / DATABASE_PAGE_BYTES));
+    return execute(self, sql, error);
+}
+
 enum tri_status database_set_up(struct database *self, struct tri_error *error)
 {
     int64_t version = 0;
@@ -303,5 +319,7 @@ enum tri_status database_set_up(struct database *self, struct tri_error *error)
         status = use_log(self, error);
     if (status == TRI_OK)
         status = bound_pages(self, error);
+    if (status == TRI_OK)
+        status = bound_file(self, error);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ void reserve_init(struct reserve *self, const char *file, uint64_t bytes)
     size_t size = strlen(file) + sizeof(SUFFIX);
 
     *self = (struct reserve){ .bytes = bytes };
+    self->file = copy_text(file, strlen(file));
     self->path = tri_alloc(size, 1);
     snprintf(self->path, size, "%s" SUFFIX, file);
     self->directory = slash == NULL ? copy_text(".", 1)
@@ -37,24 +39,49 @@ void reserve_init(struct reserve *self, const char *file, uint64_t bytes)
 
 void reserve_deinit(struct reserve *self)
 {
+    free(self->file);
     free(self->path);
     free(self->directory);
     *self = (struct reserve){ 0 };
 }
 
-struct disk reserve_disk(const struct reserve *self)
-{
-    struct statvfs info;
-
-    if (self->directory == NULL || statvfs(self->directory, &info) != 0)
-        return (struct disk){ UINT64_MAX, UINT64_MAX };
-    return (struct disk){ (uint64_t)info.f_bavail * info.f_frsize,
-                          (uint64_t)info.f_blocks * info.f_frsize };
-}
-
 static uint64_t wanted_bytes(const struct reserve *self, struct disk disk)
 {
     return self->bytes < disk.bytes / DISK_PART ? self->bytes : disk.bytes / DISK_PART;
+}
+
+/* A limit on the size of files is a small disk. The reserve is a file of its own and takes nothing
+ * from it: as much is left in the store's file. */
+static struct disk within_limit(const struct reserve *self, struct disk disk)
+{
+    struct rlimit limit;
+    struct stat info = { 0 };
+    uint64_t taken;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return disk;
+    if (disk.bytes > limit.rlim_cur)
+        disk.bytes = limit.rlim_cur;
+    stat(self->file, &info);
+    taken = (uint64_t)info.st_size + wanted_bytes(self, disk);
+    if (taken >= limit.rlim_cur)
+        disk.free_bytes = 0;
+    else if (disk.free_bytes > limit.rlim_cur - taken)
+        disk.free_bytes = limit.rlim_cur - taken;
+    return disk;
+}
+
+struct disk reserve_disk(const struct reserve *self)
+{
+    struct disk disk = { UINT64_MAX, UINT64_MAX };
+    struct statvfs info;
+
+    if (self->directory == NULL)
+        return disk;
+    if (statvfs(self->directory, &info) == 0)
+        disk = (struct disk){ (uint64_t)info.f_bavail * info.f_frsize,
+                              (uint64_t)info.f_blocks * info.f_frsize };
+    return within_limit(self, disk);
 }
 
 /* What is in the file already counts as free: it is ours to spend. */

@@ -15,6 +15,7 @@
 #include "common/types.h"
 
 struct reserve {
+    char *file;          /* the store */
     char *path;          /* of the file; NULL: there is none, and the disk is not looked at */
     char *directory;     /* that it is in */
     uint64_t bytes;      /* wanted */
@@ -36,6 +37,8 @@ struct disk {
     uint64_t bytes;      /* of all of it; UINT64_MAX: unknown */
 };
 
+/* The disk as far as the store may use it: its file ends where the limit on the size of files does.
+ */
 struct disk reserve_disk(const struct reserve *self);
 
 #endif

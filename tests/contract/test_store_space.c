@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -327,6 +329,37 @@ START_TEST(a_store_without_work_hears_of_others_who_fill_the_disk_and_clear_it)
 }
 END_TEST
 
+/* Nothing else is full: the store is what may not grow. */
+START_TEST(a_limit_on_the_size_of_files_is_a_small_disk)
+{
+    struct rlimit limit;
+    struct tri_error error = { 0 };
+
+    ck_assert(mount_disk(LARGE_DISK_BYTES, MS_REMOUNT));
+    disk_bytes = DISK_BYTES;
+    store->operations->close(&store);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = DISK_BYTES;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    open_it();
+    ck_assert_uint_gt(store->operations->room(store), DISK_BYTES / 2);
+    ck_assert_uint_le(store->operations->room(store), DISK_BYTES - RESERVE_BYTES);
+    fill_while_there_is_room();
+    ck_assert_uint_gt(next_key * CHUNK_BYTES, DISK_BYTES / 2);
+    ck_assert(!store->operations->stats(store).is_full);
+    ck_assert_uint_gt(fill_up() * CHUNK_BYTES, RESERVE_BYTES / 2);
+    ck_assert(store->operations->stats(store).is_full);
+    ck_assert_uint_eq(rows_after_restart(), next_key - 1);
+    store->operations->remove(store, (struct store_key){ STORE_META, 1, 0 }, true);
+    ck_assert_int_eq(settle(store->operations->commit(store, &error)), TRI_OK);
+    while (store->operations->room(store) < DISK_BYTES / 2)
+        turn();
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+END_TEST
+
 /* What this process mounts is seen by nobody else and goes with it. */
 static bool may_mount(void)
 {
@@ -357,6 +390,7 @@ int main(void)
     tcase_add_test(tcase, forgetting_gives_room_where_batches_share_pages);
     tcase_add_test(tcase, a_log_that_one_commit_has_made_long_does_not_stay_so);
     tcase_add_test(tcase, a_store_without_work_hears_of_others_who_fill_the_disk_and_clear_it);
+    tcase_add_test(tcase, a_limit_on_the_size_of_files_is_a_small_disk);
     status = unit_run("store_space", tcase);
     umount2(directory, MNT_DETACH);
     rmdir(directory);
