@@ -11,8 +11,8 @@
 
 /* What becomes of the tasks of one ENDED. */
 struct verdict {
-    struct tri_rangeset failed;  /* wait and try again */
-    struct tri_rangeset crashed; /* try again alone */
+    struct tri_rangeset failed;   /* wait and try again */
+    struct tri_rangeset crashed;  /* try again alone */
     struct tri_rangeset repeated; /* charged before: wait on, and try again */
     struct tri_rangeset given_back;
     struct tri_rangeset dead;
@@ -121,8 +121,7 @@ static void read_entries(struct engine *engine,
         struct tri_range task = { entry.index, 1 };
         bool is_stale = entry.attempts != grade_attempt(&lease->grade) && !PLANTED(STALE_FAILURE);
 
-        if (is_stale && is_repeated(engine, lease, &entry)
-            && lease_take(engine, lease, task) != 0)
+        if (is_stale && is_repeated(engine, lease, &entry) && lease_take(engine, lease, task) != 0)
             tri_rangeset_add(&verdict->repeated, entry.index, 1);
         if (is_stale || lease_take(engine, lease, task) == 0)
             continue;

@@ -153,8 +153,7 @@ struct lease *lease_new(struct engine *engine,
                         uint64_t result_bytes,
                         bool on_reserve);
 
-/* Tasks that have been taken out of where they waited are a lease that the worker has had since an
- * earlier life. */
+/* Tasks taken out of where they waited are a lease that the worker has from an earlier life. */
 struct lease *lease_adopt(struct engine *engine,
                           struct berth *berth,
                           const struct grade *grade,
