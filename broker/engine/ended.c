@@ -11,9 +11,8 @@
 
 /* What becomes of the tasks of one ENDED. */
 struct verdict {
-    struct tri_rangeset failed;   /* wait and try again */
-    struct tri_rangeset crashed;  /* try again alone */
-    struct tri_rangeset repeated; /* charged before: wait on, and try again */
+    struct tri_rangeset failed;  /* wait and try again */
+    struct tri_rangeset crashed; /* try again alone */
     struct tri_rangeset given_back;
     struct tri_rangeset dead;
     struct tri_buffer entries; /* of the dead, for their row */
@@ -43,7 +42,6 @@ static void verdict_deinit(struct verdict *self)
 {
     tri_rangeset_deinit(&self->failed);
     tri_rangeset_deinit(&self->crashed);
-    tri_rangeset_deinit(&self->repeated);
     tri_rangeset_deinit(&self->given_back);
     tri_rangeset_deinit(&self->dead);
     tri_buffer_deinit(&self->entries);
@@ -121,8 +119,8 @@ static void read_entries(struct engine *engine,
         struct tri_range task = { entry.index, 1 };
         bool is_stale = entry.attempts != grade_attempt(&lease->grade) && !PLANTED(STALE_FAILURE);
 
-        if (is_stale && is_repeated(engine, lease, &entry) && lease_take(engine, lease, task) != 0)
-            tri_rangeset_add(&verdict->repeated, entry.index, 1);
+        if (is_stale && is_repeated(engine, lease, &entry))
+            lease_give_back(engine, lease, task, &lease->grade);
         if (is_stale || lease_take(engine, lease, task) == 0)
             continue;
         entry.worker = tri_bytes_of(session->name);
@@ -207,10 +205,6 @@ static void carry_out(struct engine *engine,
     batch_put_later(engine, batch);
     batch_add_pending(engine, batch, &verdict->after_crash, &verdict->crashed);
     delay_new(engine, batch, &verdict->after_failure, &verdict->failed, verdict->wait_ms);
-    if (lease->due > engine->now)
-        delay_new(engine, batch, &lease->grade, &verdict->repeated, lease->due - engine->now);
-    else
-        batch_add_pending(engine, batch, &lease->grade, &verdict->repeated);
     delay_new(engine, batch, &lease->grade, &verdict->given_back,
               engine->options.limits.backoff_ms_min);
     bury(engine, session, batch, verdict, on_reserve);

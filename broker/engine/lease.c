@@ -332,7 +332,10 @@ uint64_t lease_give_back(struct engine *engine,
         refund(self, count);
         if (PLANTED(STOLEN_TAIL) && self->revoking != 0)
             tri_rangeset_remove(&back, tasks.first + tasks.count - 1, 1);
-        batch_add_pending(engine, self->batch, grade, &back);
+        if (self->due > engine->now)
+            delay_new(engine, self->batch, grade, &back, self->due - engine->now);
+        else
+            batch_add_pending(engine, self->batch, grade, &back);
     }
     tri_rangeset_deinit(&back);
     return count;

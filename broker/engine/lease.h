@@ -186,7 +186,7 @@ uint64_t lease_cancel(struct engine *engine, struct lease *self, struct tri_rang
 /* Free it as it is: its batch goes. */
 void lease_free(struct engine *engine, struct lease *self);
 
-/* Put undone tasks back to pending with `grade`; returns how many. */
+/* Put undone tasks back to pending with `grade`, or to their wait (`due`); returns how many. */
 uint64_t lease_give_back(struct engine *engine,
                          struct lease *self,
                          struct tri_range tasks,

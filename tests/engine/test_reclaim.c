@@ -217,6 +217,26 @@ START_TEST(a_failure_that_was_charged_before_a_restart_is_waited_for_when_it_is_
 }
 END_TEST
 
+START_TEST(what_was_reclaimed_out_of_its_wait_goes_back_to_it)
+{
+    client_and_worker(&s, 1);
+    client_submits_with(&s, "c1", "b1", 1, 100000, &(struct scenario_spec){ .retries = 5 });
+    expect(&s, "c1", "ACCEPTED b1 1");
+    expect(&s, "w1", "LEASE b1 0+1");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    tri_rangeset_add(&lease_of(&s, "w1", "b1", 0)->undone, 0, 1); /* RESULTS_OK was lost */
+    broker_restarts(&s);
+    peer_returns(&s, "w1");
+    expect(&s, "w1", "WELCOME");
+    worker_joins(&s, "w2", 1);
+    peer_says_bye(&s, "w1");
+    time_passes_ms(&s, 49);
+    expect_nothing_else(&s);
+    time_passes_ms(&s, 51);
+    expect(&s, "w2", "LEASE b1 0+1 attempt=2");
+}
+END_TEST
+
 START_TEST(a_failure_from_before_a_retry_by_hand_is_not_charged_after_it)
 {
     both(1, 1);
@@ -448,6 +468,7 @@ int main(void)
     STORY(a_held_lease_of_a_task_with_a_result_keeps_only_the_rest);
     STORY(a_failure_of_a_reclaimed_lease_is_charged);
     STORY(a_failure_that_was_charged_before_a_restart_is_waited_for_when_it_is_said_again);
+    STORY(what_was_reclaimed_out_of_its_wait_goes_back_to_it);
     STORY(a_failure_from_before_a_retry_by_hand_is_not_charged_after_it);
     STORY(a_reclaimed_lease_lives_by_being_named_and_expires_otherwise);
     STORY(a_lease_survives_two_restarts_under_its_number);

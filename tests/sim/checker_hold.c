@@ -184,8 +184,8 @@ void hold_begins(const struct sim *sim,
         until += worker->node.stopped_us;
     if (vow->answered > task->over_since && vow->answered_at + SLACK_US < until)
         until = vow->answered_at + SLACK_US;
-    if (until < worker->node.paused_until)
-        until = worker->node.paused_until;
+    if (until < worker->node.paused_until + SLACK_US)
+        until = worker->node.paused_until + SLACK_US;
     if ((has_ended || task->forbidden) && sim->now > until)
         sim_fail(sim, "%s begins task %s/%llu, which was %s %.3f s ago", worker->node.name,
                  watch->plan->name, (unsigned long long)index, has_ended ? "over" : "cancelled",
