@@ -12,6 +12,7 @@
 
 static volatile sig_atomic_t begun;
 static volatile sig_atomic_t came;
+static volatile sig_atomic_t reminded;
 static int wake_fd = -1;
 
 /* Nothing here may wait or take a lock. A private run's broker and worker notice by themselves that
@@ -33,11 +34,23 @@ static void on_signal(int number)
 }
 
 /* The call that blocks may have been entered after it was asked whether a signal had come: this
- * ends it all the same, if not at once. */
+ * ends it all the same, if not at once. And who waits for the end hears why, once. */
 static void on_alarm(int number)
 {
+    static const char waits[] =
+        "trireme: interrupted, but something does not take the last of it (the "
+        "broker, or who reads the output): a second signal ends this at once\n";
+    int saved = errno;
+    ssize_t written;
+
     (void)number;
+    if (!reminded) {
+        reminded = 1;
+        written = write(STDERR_FILENO, waits, sizeof(waits) - 1);
+        (void)written;
+    }
     alarm(REMIND_S);
+    errno = saved;
 }
 
 void signals_begin(void)

@@ -176,6 +176,7 @@ class Signals(Case):
         try:
             cli.send_signal(signal.SIGINT)
             wait_until(lambda: not self.pending(cli.pid), "the first one is taken")
+            self.assertIn(b"a second signal ends this at once", cli.stderr.readline())
             cli.send_signal(signal.SIGINT)
             self.assertEqual(cli.wait(10), 130)
         finally:
