@@ -28,16 +28,21 @@ static int finish(struct follow *follow)
     return written == TRI_OK ? status : output_exit(written);
 }
 
+static void say_if_queued(const struct follow *follow, const struct tri_batch_options *job)
+{
+    if (tri_batch_is_waiting_for_workers(follow->batch))
+        cli_error("batch %llu is queued: no worker that offers %s%s is connected now",
+                  (unsigned long long)tri_batch_number(follow->batch), job->handler,
+                  job->labels != NULL ? " and has the label" : "");
+}
+
 static int follow_batch(struct follow *follow, const struct tri_batch_options *job)
 {
     struct output *output = follow->output;
     int status;
 
     output->number = tri_batch_number(follow->batch);
-    if (tri_batch_is_waiting_for_workers(follow->batch))
-        cli_error("batch %llu is queued: no worker that offers %s%s is connected now",
-                  (unsigned long long)output->number, job->handler,
-                  job->labels != NULL ? " and has the label" : "");
+    say_if_queued(follow, job);
     status = follow_run(follow);
     if (status == CLI_OK)
         status = finish(follow);
@@ -169,6 +174,7 @@ int verb_submit(struct cli *cli)
     } else if (tri_batch_submit(follow.client, &job, &follow.batch, &error) != TRI_OK) {
         status = cli_fail(&error);
     } else {
+        say_if_queued(&follow, &job);
         if (follow.source != NULL)
             status = follow_run(&follow);
         if (status == CLI_OK)

@@ -319,6 +319,14 @@ class Wait(Case):
         self.assertRegex(self.c.run("explain", "1").stdout.decode(),
                          r"a task takes about [1-9][0-9.]* (ns|us|ms); ")
 
+    def test_a_batch_that_nobody_can_run_now_is_said_to_be_queued(self):
+        done = self.c.run("submit", "--label", "gpu", "--range", "1-3", "--fn", "square")
+        self.assertRan(done)
+        self.assertEqual((done.stdout, done.stderr.decode()),
+                         (b"3\n", "trireme: batch 3 is queued: no worker that offers square and has "
+                                  "the label is connected now\n"))
+        self.assertEqual(self.c.run("submit", "--range", "1-3", "--fn", "square").stderr, b"")
+
     def test_results_of_several_batches(self):
         done = self.c.run("results", "1-2")
         self.assertRan(done)
