@@ -28,6 +28,9 @@ struct store_key {
     uint64_t key;
 };
 
+/* Batches and keys are below (store.h). */
+#define STORE_KEY_END (UINT64_C(1) << 60)
+
 #define EVENT_MAP(X)                                                                          \
     X(MESSAGE, "a peer's message, decoded")                                                   \
     X(BAD_MESSAGE, "a peer's message that cannot be decoded: `status` and `text` say why")    \

@@ -86,7 +86,7 @@ static enum tri_status recover_note(struct engine *engine,
 
     if (status != TRI_OK)
         return status;
-    if (key >= INT64_MAX)
+    if (key >= STORE_KEY_END - 1)
         return tri_fail(error, TRI_STORE, "its key is over its limit");
     engine->next_note = key + 1;
     if (note.kind == NOTE_WORKER)
@@ -323,7 +323,7 @@ static const char *place_fault(const struct batch *batch, uint64_t id)
 {
     uint64_t next = most(batch->row_next, batch->recovering->rows);
 
-    if (id >= INT64_MAX || (id >= batch->recovering->rows && id != next))
+    if (id >= STORE_KEY_END - 1 || (id >= batch->recovering->rows && id != next))
         return "rows before it are missing";
     if (batch->row_next != batch->row_base && id >= batch->row_next
         && id - batch->row_base > ROW_SPAN_MAX)

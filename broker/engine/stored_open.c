@@ -108,7 +108,7 @@ enum tri_status stored_open_meta(struct tri_bytes head,
     struct reader reader = begin(head, 5);
 
     out->epoch = read_uint(&reader, INT64_MAX);
-    out->next_number = read_uint(&reader, INT64_MAX);
+    out->next_number = read_uint(&reader, STORE_KEY_END - 1);
     out->cluster = read_exactly(&reader, sizeof(struct tri_uuid));
     out->clock_ms = read_uint(&reader, INT64_MAX);
     return end(&reader, error);
@@ -148,7 +148,7 @@ enum tri_status stored_open_batch(struct tri_bytes head,
     out->reason = read_text(&reader, 512);
     out->submitted = read_uint(&reader, INT64_MAX);
     out->ended = read_uint(&reader, INT64_MAX);
-    out->rows = read_uint(&reader, INT64_MAX);
+    out->rows = read_uint(&reader, STORE_KEY_END - 1);
     out->wall_ns = read_uint(&reader, INT64_MAX);
     out->cpu_ns = read_uint(&reader, INT64_MAX);
     out->workers = read_uint(&reader, INT64_MAX);

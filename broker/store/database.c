@@ -271,7 +271,7 @@ static enum tri_status visit_row(struct database *self,
     uint64_t payload_bytes = (uint64_t)sqlite3_column_int64(statement, 4);
 
     head.size = (size_t)sqlite3_column_bytes(statement, 3);
-    if (key.table > STORE_TASK)
+    if (key.table > STORE_TASK || key.batch >= STORE_KEY_END || key.key >= STORE_KEY_END)
         return database_fail(self, SQLITE_CORRUPT, error);
     self->stats.rows++;
     self->stats.payload_bytes += payload_bytes;

@@ -29,7 +29,7 @@ static struct sqlite *of(const struct store *self)
 
 static bool is_in_bounds(struct store_key key)
 {
-    return key.table <= STORE_TASK && key.batch >> 60 == 0 && key.key >> 60 == 0;
+    return key.table <= STORE_TASK && key.batch < STORE_KEY_END && key.key < STORE_KEY_END;
 }
 
 static enum tri_status sqlite_scan(struct store *store,

@@ -606,6 +606,30 @@ START_TEST(a_row_without_which_others_mean_nothing_is_missed)
 }
 END_TEST
 
+/* The next batch would have a number that no store takes. */
+START_TEST(a_number_beyond_what_a_store_takes_is_refused)
+{
+    static const uint8_t number[] = { 0xcf, 0x10, 0, 0, 0, 0, 0, 0, 0 }; /* 2^60 */
+    uint8_t head[64];
+    struct tri_error error;
+    struct kept *kept;
+    uint8_t *before;
+
+    fill_store();
+    kept = kept_row(&s, (struct store_key){ STORE_META, 0, 0 });
+    before = kept->head;
+    memcpy(head, before, 3);
+    memcpy(head + 3, number, sizeof(number));
+    memcpy(head + 3 + sizeof(number), before + 4, kept->head_size - 4);
+    kept->head = head;
+    kept->head_size += sizeof(number) - 1;
+    ck_assert_int_eq(try_recovery(&error), TRI_STORE);
+    ck_assert_msg(strstr(error.text, "row META 0/0") != NULL, "%s", error.text);
+    kept->head = before;
+    kept->head_size -= sizeof(number) - 1;
+}
+END_TEST
+
 START_TEST(a_format_of_a_later_version_is_refused)
 {
     struct tri_error error;
@@ -648,6 +672,7 @@ int main(void)
     STORY(a_row_of_failures_of_tasks_that_are_not_dead_is_damage);
     STORY(a_row_of_an_unknown_table_is_refused);
     STORY(a_row_without_which_others_mean_nothing_is_missed);
+    STORY(a_number_beyond_what_a_store_takes_is_refused);
     STORY(a_format_of_a_later_version_is_refused);
     return story_run("engine/recover", tcase);
 }
