@@ -241,7 +241,9 @@ static bool may_send(const struct post *self, const struct row *row)
 {
     return self->flight_bytes == 0 || self->flight_bytes + row->bytes <= self->window_bytes
            || row->on_reserve
-           || (self->is_owner && self->flight_bytes + row->bytes == self->batch->row_bytes);
+           || (self->is_owner
+               && self->flight_bytes + row->bytes
+                      == self->batch->row_bytes - self->batch->lost_bytes);
 }
 
 /* END comes after the last row: who waits for one row among many must not wait for END, too. */
@@ -317,6 +319,21 @@ static struct batch *named_batch(struct engine *engine,
     return NULL;
 }
 
+/* What does not come (again): it was acknowledged, or is lost. */
+static void list_settled(const struct batch *batch, struct tri_buffer *ranges, size_t *count)
+{
+    struct tri_rangeset settled = { 0 };
+
+    if (batch->lost_rows == 0) {
+        *count = row_ranges(&batch->settled, 0, SETTLED_RANGES_MAX, ranges);
+        return;
+    }
+    tri_rangeset_copy(&settled, &batch->settled);
+    row_lost_tasks(batch, &settled);
+    *count = row_ranges(&settled, 0, SETTLED_RANGES_MAX, ranges);
+    tri_rangeset_deinit(&settled);
+}
+
 static void answer_attach(struct engine *engine,
                           struct session *session,
                           uint64_t request,
@@ -330,8 +347,7 @@ static void answer_attach(struct engine *engine,
     message.attached.count = batch->count;
     message.attached.state = batch->state;
     message.attached.spec = (struct tri_bytes){ batch->spec, batch->spec_size };
-    message.attached.settled.count =
-        row_ranges(&batch->settled, 0, SETTLED_RANGES_MAX, &engine->scratch);
+    list_settled(batch, &engine->scratch, &message.attached.settled.count);
     message.attached.settled.data = engine->scratch.data;
     if (batch->stock != NULL) {
         credit_append(engine, batch);

@@ -119,6 +119,8 @@ struct batch {
     struct tri_rangeset folded_cancelled;
     struct tri_rangeset unfolded; /* rows whose heads stay there because it does not */
     struct tri_dlist_head reserve_rows;
+    uint64_t lost_rows; /* whose payloads cannot be read: nobody waits for them */
+    uint64_t lost_bytes;
     struct tri_dlist_head attachments;
     struct tri_dlist_head questions; /* question.h */
     uint64_t reserved_bytes;         /* of its leases */

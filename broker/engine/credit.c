@@ -235,7 +235,7 @@ uint64_t credit_room(const struct engine *engine, const struct batch *batch)
     if (owner == NULL)
         return room;
     window = least(owner->window_bytes, engine->options.limits.window_bytes_max);
-    return least(room, minus(window, batch->row_bytes + batch->reserved_bytes));
+    return least(room, minus(window, batch->row_bytes - batch->lost_bytes + batch->reserved_bytes));
 }
 
 /* What a row takes beside its values: its head, or a partial that holds next to nothing. */

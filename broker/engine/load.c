@@ -101,9 +101,11 @@ static void fail_lease(struct engine *engine, struct lease *lease)
  * have acknowledged it meanwhile, or somebody retried it. */
 static void pump_waiting(struct engine *engine, struct batch *batch, uint64_t row, bool skip)
 {
-    const struct row *kept = row_find(batch, row);
+    struct row *kept = row_find(batch, row);
     bool is_lost = skip && kept != NULL && !kept->retried;
 
+    if (skip && kept != NULL)
+        row_lose(engine, batch, kept);
     tri_dlist_foreach(&batch->attachments, node)
     {
         struct post *post = tri_container_of(node, struct post, of_batch);

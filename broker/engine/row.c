@@ -223,7 +223,9 @@ bool row_reserve_blocks(const struct batch *batch, uint64_t oldest)
 {
     tri_dlist_foreach(&batch->reserve_rows, node)
     {
-        if (tri_container_of(node, struct row, reserve)->last < oldest)
+        const struct row *row = tri_container_of(node, struct row, reserve);
+
+        if (row->last < oldest && !row->lost)
             return true;
     }
     return false;
@@ -300,10 +302,32 @@ static void row_free(struct engine *engine, struct batch *batch, struct row *row
 {
     batch->row_bytes -= row->bytes;
     engine->memory.row_bytes -= row->bytes;
+    batch->lost_rows -= row->lost;
+    batch->lost_bytes -= row->lost ? row->bytes : 0;
     if (row->on_reserve)
         tri_dlist_remove(&batch->reserve_rows, &row->reserve);
     free(row->frame);
     free(row);
+}
+
+void row_lose(struct engine *engine, struct batch *batch, struct row *row)
+{
+    if (row->lost)
+        return;
+    row->lost = true;
+    batch->lost_rows++;
+    batch->lost_bytes += row->bytes;
+    batch_gain(engine, batch);
+}
+
+void row_lost_tasks(const struct batch *batch, struct tri_rangeset *out)
+{
+    for (uint64_t id = batch->row_base; batch->lost_rows != 0 && id < batch->row_next; id++) {
+        const struct row *row = row_find(batch, id);
+
+        if (row != NULL && row->lost && !row->retried)
+            row_tasks(row, out);
+    }
 }
 
 void row_drop(struct engine *engine, struct batch *batch, struct row *row)

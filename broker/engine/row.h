@@ -31,6 +31,7 @@ struct row {
     size_t frame_size;
     uint64_t last;                 /* the largest index in it, as it was made */
     bool retried;                  /* all of it was; nobody is sent it, but its owner has been */
+    bool lost;                     /* its payload cannot be read: nobody gets it */
     bool on_reserve;               /* it holds the reserve of the oldest undone task */
     struct tri_dlist_node reserve; /* batch->reserve_rows */
 };
@@ -126,6 +127,12 @@ void row_delete(struct engine *engine, struct batch *batch, uint64_t id);
  * without tasks goes; if it is on its way to the owner, it takes room until that has acknowledged
  * it. Their entries still say which rows these are. */
 void row_retry(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
+
+/* Its payload cannot be read: it takes no room of a window any more, and nobody waits for it. */
+void row_lose(struct engine *engine, struct batch *batch, struct row *row);
+
+/* Add the tasks of all those. */
+void row_lost_tasks(const struct batch *batch, struct tri_rangeset *out);
 
 /* Add the tasks that the row names. */
 void row_tasks(const struct row *row, struct tri_rangeset *out);

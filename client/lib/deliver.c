@@ -133,7 +133,8 @@ static bool misses_a_row(const struct tri_follow *self)
  * (back) to a batch may find more rows kept for it than that, and the one whose turn it is behind
  * them. Failures that were retried since are seen and have not ended, so counting does not always
  * tell; but then nothing is leased any more, for the owner's window is full. Of a row that is lost
- * for good counting tells all the time: it is no reason to ask while there is room. */
+ * for good counting tells, too: then ATTACHED says which tasks it was about, and they are passed.
+ */
 tri_time tri_rows_jam_at(const struct tri_follow *self)
 {
     bool is_full = self->held_bytes >= self->window_bytes / 2;
@@ -142,7 +143,7 @@ tri_time tri_rows_jam_at(const struct tri_follow *self)
     if (self->state != FOLLOW_FOLLOWED || !tri_follow_in_order(self) || self->ended
         || tri_dlist_is_empty(&self->rows) || first_row(self) != NULL)
         return TRI_NEVER;
-    if ((is_full || self->lost.status == TRI_OK) && misses_a_row(self))
+    if (misses_a_row(self) && (is_full || !self->asked_for_lost))
         return self->heard_at + JAM_MS;
     return is_full && is_still ? self->still_since + STILL_MS : TRI_NEVER;
 }

@@ -127,7 +127,7 @@ enum tri_status tri_follow_on_attached(struct tri_follow *self,
     self->summary.count = message->count;
     self->still_since = TRI_NEVER;
     if (!self->ended)
-        self->lost = (struct tri_error){ .status = TRI_OK }; /* it is read again */
+        self->lost.status = TRI_OK; /* it is read again; the text tells what is said again */
     tri_follow_set_state(self, message->state);
     status = settle_resume(self,
                            tri_append_resume(&self->append, message->count, message->hash,
@@ -175,7 +175,11 @@ void tri_follow_on_error(struct tri_follow *self, tri_time now, const struct tri
             tri_append_on_error(self, now, message);
         return;
     }
-    if (self->state == FOLLOW_FOLLOWED && message->status == TRI_STORE) {
+    /* About a row, and perhaps before an earlier one of the same request is answered. */
+    if (self->state != FOLLOW_FAILED && message->status == TRI_STORE) {
+        if (message->text.size != strlen(self->lost.text)
+            || memcmp(message->text.data, self->lost.text, message->text.size) != 0)
+            self->asked_for_lost = false;
         tri_fail(&self->lost, TRI_STORE, "%.*s", (int)message->text.size,
                  (const char *)message->text.data);
         return;
@@ -266,6 +270,7 @@ void tri_follow_ask_again(struct tri_follow *self)
 void tri_follow_lost(struct tri_follow *self)
 {
     tri_follow_ask_again(self);
+    self->asked_for_lost = false; /* a broker that was restarted finds out again */
     self->not_before = 0;
     self->append.resync = false;
     self->append.not_before = 0;
@@ -289,6 +294,7 @@ static void make_room(struct tri_follow *self)
 {
     if (self->owner && self->window_bytes < WINDOW_BYTES_END)
         self->window_bytes *= 2;
+    self->asked_for_lost = self->lost.status != TRI_OK;
     tri_follow_ask_again(self);
 }
 

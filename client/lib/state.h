@@ -221,6 +221,7 @@ struct tri_follow {
     bool ended;
     uint64_t end_generation;
     struct tri_error lost; /* a row that the broker cannot read any more */
+    bool asked_for_lost;   /* ATTACHED has said since which tasks it was about */
 
     struct tri_reducer *reducer;
     struct tri_error reduce_failure;

@@ -182,6 +182,8 @@ START_TEST(rows_for_a_client_that_attaches_later_are_fetched_in_order)
     expect(&s, "c2", "ROW b1 #0 values 0+1");
     loaded(EVENT_LOAD_FAILED, STORE_ROW, 1);
     expect(&s, "c2", "ERROR STORE");
+    client_attaches(&s, "c2", "b1", false, WINDOW);
+    expect(&s, "c2", "ATTACHED b1 6 open settled=1+1"); /* that one does not come */
 }
 END_TEST
 
