@@ -389,7 +389,8 @@ void batch_expire_unfed(struct engine *engine)
         struct batch *batch =
             tri_container_of(tri_dlist_first(&engine->unfed_batches), struct batch, unfed);
 
-        if (engine->now - batch->unfed_at < engine->options.limits.open_grace_ms)
+        if (engine->now - batch->unfed_at
+            < PLANTED_VALUE(NO_GRACE, 0, engine->options.limits.open_grace_ms))
             break;
         out_trace(&engine->out, "batch.sealed batch=%llu why=client_lost",
                   (unsigned long long)batch->number);

@@ -1,6 +1,7 @@
 #include "broker/engine/reclaim.h"
 
 #include "broker/engine/state.h"
+#include "common/planted.h"
 
 static struct store_key note_key(uint64_t key)
 {
@@ -212,7 +213,8 @@ struct lease *reclaim_lease(struct engine *engine,
     tri_time due;
     uint64_t end;
 
-    if (batch == NULL || tri_map_find(&engine->leases, held->lease) != NULL
+    if (batch == NULL || PLANTED(NOT_RECLAIMED)
+        || tri_map_find(&engine->leases, held->lease) != NULL
         || !reclaim_covers(engine, batch, held->lease, &end) || end == UINT64_MAX)
         return NULL;
     if (find(batch, held->ranges, end, &grade, &due, &tasks) && may_hold(session->worker, &grade))

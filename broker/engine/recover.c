@@ -415,7 +415,7 @@ static void restore_undone(struct engine *engine,
 {
     struct grade grade = { (uint32_t)stored->failures, (uint32_t)stored->crashes,
                            (uint32_t)stored->vanished, stored->cap };
-    uint64_t wait_ms = time_left(engine, stored);
+    uint64_t wait_ms = PLANTED_VALUE(BACKOFF_LOST, 0, time_left(engine, stored));
 
     if (wait_ms != 0 && !batch->halting)
         delay_restore(engine, batch, &grade, index, wait_ms);

@@ -2,6 +2,7 @@
 #include "broker/store/database_sql.h"
 #include "common/assert.h"
 #include "common/net/parts.h"
+#include "common/planted.h"
 
 #include <xxhash.h>
 
@@ -148,7 +149,8 @@ static int remove_batch(struct database *self, uint64_t batch)
 {
     int rc = SQLITE_OK;
 
-    for (enum store_table table = STORE_META; table <= STORE_TASK && rc == SQLITE_OK; table++)
+    for (enum store_table table = STORE_META;
+         table <= PLANTED_VALUE(REMAINS, STORE_ROW, STORE_TASK) && rc == SQLITE_OK; table++)
         rc = remove_table(self, table, batch);
     return rc;
 }

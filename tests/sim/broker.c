@@ -325,6 +325,7 @@ static bool settle(struct sim *sim)
     }
     self->durable = self->ticket;
     disk_sync(&self->disk, self->durable);
+    broker_rot_rows(sim);
     broker_tell_room(sim);
     return true;
 }

@@ -51,6 +51,7 @@ void broker_await(struct sim *sim, const struct doom *doom);
 void broker_await_read(struct sim *sim, uint64_t down_us);
 
 /* Arguments that its disk has are damaged there: some chunk of them, by any number. */
+void broker_await_rot(struct sim *sim, uint64_t number);
 void broker_rot(struct sim *sim, uint64_t number);
 
 /* Its disk is filled by others for so long. */

@@ -387,3 +387,37 @@ void broker_rot(struct sim *sim, uint64_t number)
         spoil(sim, rows[number % chunks]);
     free(rows);
 }
+
+void broker_await_rot(struct sim *sim, uint64_t number)
+{
+    sim->broker->rots = true;
+    sim->broker->rot_number = number;
+}
+
+static bool spoil_row(struct sim *sim, const struct store_row *row)
+{
+    struct store_key key = row->key;
+
+    if (!vault_rot(sim, key, row->payload->bytes))
+        return false;
+    sim_tell(sim, "FAULT", "row %llu of batch %llu is damaged", (unsigned long long)key.key,
+             (unsigned long long)key.batch);
+    sim->counts.faults++;
+    checker_spoils_row(sim, key.batch, key.key);
+    return true;
+}
+
+/* Whose reader lags has the most of them. */
+void broker_rot_rows(struct sim *sim)
+{
+    struct broker *self = sim->broker;
+    const struct store_row **rows = self->rots ? store_list(&self->disk.durable) : NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; self->rots && i < self->disk.durable.rows; i++)
+        if (rows[i]->key.table == STORE_ROW && rows[i]->payload != NULL)
+            rows[count++] = rows[i];
+    for (size_t i = 0; self->rots && i < count; i++)
+        self->rots = !spoil_row(sim, rows[(self->rot_number % count + i) % count]);
+    free(rows);
+}

@@ -34,6 +34,8 @@ struct broker {
     struct sim_timer look; /* at the disk */
     bool is_doomed;        /* it dies in the middle of its next commit */
     struct doom doom;
+    bool rots;             /* a row of results is to be damaged, if there is one ... */
+    uint64_t rot_number;   /* ... this of them, of so many as there are */
     uint64_t read_down_us; /* so long it is down when a read has failed */
     uint64_t full_until;   /* others have filled its disk: so many bytes of it are ours */
     uint64_t full_bytes;
@@ -60,6 +62,9 @@ void broker_tell_room(struct sim *sim);
 
 /* A commit is under way that takes `us`. False: it will fail. */
 bool broker_face_doom(struct sim *sim, uint64_t us);
+
+/* Rows of results have just become durable: damage one, if that is due. */
+void broker_rot_rows(struct sim *sim);
 
 /* Bytes that the disk has left, the reserve included. */
 uint64_t broker_disk_left(const struct sim *sim);

@@ -105,6 +105,15 @@ void checker_blames(struct sim *sim,
  * fail. */
 void checker_spoils(struct sim *sim, uint64_t number, uint64_t first, uint64_t count);
 
+/* This row of results can perhaps not be read any more. */
+void checker_spoils_row(struct sim *sim, uint64_t number, uint64_t row);
+
+/* ARGUMENTS of this and other tasks were answered so. */
+void checker_arguments(const struct sim *sim,
+                       const struct plan_batch *batch,
+                       uint64_t index,
+                       enum tri_status status);
+
 /* ---- applications --------------------------------------------------------------------------- */
 
 /* Somebody who reads the results of a batch; `whole`: from its beginning, and alone. */
@@ -120,6 +129,9 @@ void checker_reader_ends(struct sim *sim,
                          struct reader *reader,
                          const struct tri_batch_summary *summary,
                          const char *reduced);
+
+/* ... or that a row is lost, but nothing else. False: none can be. */
+bool checker_lacks(const struct sim *sim, const struct reader *reader);
 
 /* The client has added (sealed) so many arguments, and was told that they are durable. */
 void checker_durable(struct sim *sim, const struct plan_batch *batch, uint64_t count, bool sealed);

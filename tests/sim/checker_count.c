@@ -191,6 +191,23 @@ void count_sends(struct sim *sim, const struct peer_id *peer, const struct tri_m
         check_infos(sim, message->shown.batches);
 }
 
+/* They are kept as long as the task may run; and longer, while there is memory for them. */
+void checker_arguments(const struct sim *sim,
+                       const struct plan_batch *batch,
+                       uint64_t index,
+                       enum tri_status status)
+{
+    const struct task *task = &sim->checker->watches[batch->id].tasks[index];
+    bool is_open = task->standing == STANDING_OPEN && !task->reported && !task->asked;
+
+    if (status == TRI_STORE && !task->spoiled)
+        sim_fail(sim, "the argument of task %s/%llu cannot be read, and nothing is wrong with it",
+                 batch->name, (unsigned long long)index);
+    if (status == TRI_NOTFOUND && is_open && !row_may_halt(sim, batch))
+        sim_fail(sim, "the argument of task %s/%llu is not kept, and may be needed", batch->name,
+                 (unsigned long long)index);
+}
+
 void checker_durable(struct sim *sim, const struct plan_batch *batch, uint64_t count, bool sealed)
 {
     const struct watch *watch = &sim->checker->watches[batch->id];

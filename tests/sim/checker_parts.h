@@ -76,6 +76,9 @@ void row_sends(struct sim *sim,
 /* An owner has these rows, and they may go. */
 void row_acknowledge(struct watch *watch, struct tri_ranges rows);
 
+/* Rows that nobody has ever got, and perhaps cannot: their disk has rotted. */
+uint64_t row_lost_count(const struct watch *watch);
+
 /* The row in which it ended has been acknowledged. */
 bool row_may_be_gone(const struct watch *watch, const struct task *task);
 

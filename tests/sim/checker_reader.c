@@ -90,8 +90,9 @@ static bool is_done(const struct task *task)
     return task->standing == STANDING_DONE;
 }
 
-/* It has all that no owner had acknowledged before; what is folded it was given folded. */
-static void check_given(struct sim *sim, const struct reader *self)
+/* It has all that no owner had acknowledged before; what is folded it was given folded. `lacks`: it
+ * was told that something is lost. */
+static void check_given(const struct sim *sim, const struct reader *self, bool lacks)
 {
     const struct watch *watch = self->watch;
 
@@ -100,7 +101,7 @@ static void check_given(struct sim *sim, const struct reader *self)
         bool is_folded = task->standing == STANDING_DONE && watch->plan->reducer != NULL;
 
         if (task->standing != STANDING_OPEN && !is_folded && self->times[i] == 0
-            && !row_may_be_gone(watch, task))
+            && !row_may_be_gone(watch, task) && !(lacks && watch->rows[task->row].spoiled))
             sim_fail(sim, "%s ended for an application, which was not given task %llu",
                      watch->plan->name, (unsigned long long)i);
     }
@@ -134,7 +135,10 @@ void checker_reader_ends(struct sim *sim,
         sim_fail(sim, "%s ended for an application with %llu of %llu tasks", watch->plan->name,
                  (unsigned long long)told, (unsigned long long)summary->count);
     if (is_plain(self))
-        check_given(sim, self);
+        check_given(sim, self, false);
+    if (row_lost_count(watch) != 0 && watch->retries == 0)
+        sim_fail(sim, "%s ended for an application, which was not told what it lacks",
+                 watch->plan->name);
     if (!self->whole || watch->shared)
         return;
     if (watch->plan->reducer == NULL)
@@ -143,6 +147,19 @@ void checker_reader_ends(struct sim *sim,
         sim_fail(sim, "%s has %llu results for an application, %llu were given", watch->plan->name,
                  (unsigned long long)expected, (unsigned long long)self->given);
     check_reduced(sim, self, reduced);
+}
+
+bool checker_lacks(const struct sim *sim, const struct reader *self)
+{
+    const struct watch *watch = self->watch;
+
+    for (size_t i = 0; i < watch->row_count; i++)
+        if (watch->rows[i].spoiled) {
+            if (is_plain(self))
+                check_given(sim, self, true);
+            return true;
+        }
+    return false;
 }
 
 void readers_end(struct checker *self)

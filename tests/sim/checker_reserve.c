@@ -119,7 +119,8 @@ static void check_oldest(const struct sim *sim,
         sim_fail(sim, "lease %llu of %s gets CREDIT beyond the window while task %llu runs",
                  (unsigned long long)lease, watch->plan->name, (unsigned long long)to);
     if (watch->reserve.has_row && watch->reserve.last < from
-        && !row_may_be_gone(watch, &watch->tasks[watch->reserve.last]))
+        && !row_may_be_gone(watch, &watch->tasks[watch->reserve.last])
+        && !watch->rows[watch->tasks[watch->reserve.last].row].spoiled)
         sim_fail(sim, "%s gets CREDIT beyond the window, and its client has not taken the last",
                  watch->plan->name);
 }

@@ -52,6 +52,7 @@ struct row_seen {
     bool failures;
     uint64_t bytes;
     bool acknowledged; /* by an owner */
+    bool spoiled;      /* its payload may be damaged */
 };
 
 /* Who has been given room beyond the window. */

@@ -2,6 +2,7 @@
 
 #include "common/assert.h"
 #include "tests/sim/confused.h"
+#include "tests/sim/rough.h"
 #include "tests/sim/tale.h"
 
 #include <stdio.h>
@@ -90,6 +91,8 @@ static void ask(struct sim *sim, struct client *self, tri_time now_ms)
                                                    TRI_MESSAGE_EXPLAIN, TRI_MESSAGE_WORKERS };
     struct tri_message message = { .type = types[sim_between(sim, 0, 3)] };
 
+    if (rough_asks(sim, self, now_ms))
+        return;
     if (message.type == TRI_MESSAGE_SHOW)
         message.show.number = sim_between(sim, 1, sim->plan->batch_count);
     if (message.type == TRI_MESSAGE_EXPLAIN)
@@ -100,8 +103,10 @@ static void ask(struct sim *sim, struct client *self, tri_time now_ms)
 
 static void be_curious(struct sim *sim, struct client *self, tri_time now_ms)
 {
-    if (self->question != NULL && tri_request_outcome(self->question, NULL) != TRI_EMPTY)
+    if (self->question != NULL && tri_request_outcome(self->question, NULL) != TRI_EMPTY) {
+        rough_hears(sim, self);
         tri_request_close(&self->question);
+    }
     if (self->question != NULL || sim->now < self->ask_at)
         return;
     self->ask_at = sim->now + sim_skewed(sim, 100 * SIM_MS, 20 * SIM_S);
@@ -187,6 +192,7 @@ static void stop(struct sim *sim, struct client *self)
     for (size_t i = 0; i < self->job_count; i++)
         job_drop(&self->jobs[i]);
     tri_request_close(&self->question);
+    self->asked_about = NULL;
     tri_session_close(self->session);
     while (tri_session_effect(self->session, sim_clock_ms(sim, &self->node), &effect) == TRI_OK)
         if (effect.type == TRI_CLIENT_RELEASE)
@@ -330,6 +336,15 @@ bool client_works(const struct sim *sim, const struct job *job)
                 return true;
         }
     return false;
+}
+
+void client_look_again(struct sim *sim, struct client *self, uint64_t at)
+{
+    for (size_t i = 0; i < self->job_count; i++)
+        if (self->jobs[i].state == JOB_SITTING)
+            job_look_again(&self->jobs[i], at);
+    if (self->session != NULL)
+        sim_after(sim, &self->wake, 0);
 }
 
 void client_forget_all(struct sim *sim)

@@ -64,7 +64,9 @@ struct client {
     struct sim_timer start;
     struct job jobs[JOBS_MAX];
     size_t job_count;
-    struct tri_request *question; /* LIST, SHOW, ... */
+    struct tri_request *question;         /* LIST, SHOW, ... */
+    const struct plan_batch *asked_about; /* its arguments (rough.h) ... */
+    uint64_t asked_from;                  /* ... of this task and others */
     uint64_t ask_at;
     tri_time turn_ms; /* how often it has had its turn in this millisecond */
     uint64_t turns;
@@ -82,6 +84,9 @@ void client_add_jobs(struct sim *sim);
 
 /* When all is read: go on with one more batch. False: there is none. */
 bool client_encore(struct sim *sim);
+
+/* Who has read a batch reads it once more, from `at` on. */
+void client_look_again(struct sim *sim, struct client *self, uint64_t at);
 
 /* Whoever submitted a batch may have it forgotten now. */
 void client_forget_all(struct sim *sim);
@@ -105,6 +110,9 @@ uint64_t job_deadline(const struct sim *sim, const struct job *self);
 
 /* Its client has crashed (or it stops): everything it held is gone. */
 void job_drop(struct job *self);
+
+/* What it has read it reads once more, and takes nothing from others. */
+void job_look_again(struct job *self, uint64_t at);
 
 /* The client runs again: go on as a new process would. */
 void job_resume(struct sim *sim, struct job *self);

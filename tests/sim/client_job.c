@@ -112,6 +112,10 @@ static void on_refused(struct sim *sim, struct job *self, const struct tri_error
     } else if (error->status == TRI_STALE) {
         self->submits = false; /* who took it over has died since */
         open_again(sim, self, LOOK_AGAIN_US);
+    } else if (error->status == TRI_STORE && checker_lacks(sim, self->reader)) {
+        self->rounds = 0;
+        close(self);
+        self->state = JOB_SITTING;
     } else {
         sim_fail(sim, "%s: %s has failed: %s", self->client->node.name, self->batch->name,
                  error->text);
@@ -387,6 +391,15 @@ void job_drop(struct job *self)
     tri_request_close(&self->cancel);
     tri_request_close(&self->request);
     close(self);
+}
+
+void job_look_again(struct job *self, uint64_t at)
+{
+    close(self);
+    self->submits = self->owner = false;
+    self->rounds = 0;
+    self->state = JOB_WAITING;
+    self->at = at;
 }
 
 /* As a person would: `trireme list`, then `wait` for what is there, and submit again what is not.

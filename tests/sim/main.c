@@ -27,6 +27,7 @@ static const char usage[] =
     "  --hostile      there are strangers, who lie and pry, and peers that repeat themselves\n"
     "  --disk         the broker's store is the one that ships, on a disk that tears and fails;\n"
     "                 many peers are cut off at once\n"
+    "  --rough        the same, more questions, longer backoffs; with --disk rows of results rot\n"
     "  --trace        tell the story\n"
     "  --each         say of every world what happened in it, and its hash\n"
     "  --planted BUG  with that one of the bugs that --bugs lists\n";
@@ -78,13 +79,21 @@ static void plant(uint64_t number)
 static void parse(struct options *options, int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
-        { "list", required_argument, NULL, 'l' }, { "check", required_argument, NULL, 'c' },
-        { "twice", no_argument, NULL, '2' },      { "trace", no_argument, NULL, 't' },
-        { "memory", no_argument, NULL, 'm' },     { "hostile", no_argument, NULL, 'x' },
-        { "disk", no_argument, NULL, 'd' },       { "planted", required_argument, NULL, 'p' },
-        { "bugs", no_argument, NULL, 'b' },       { "each", no_argument, NULL, 'e' },
-        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },
+        { "seeds", required_argument, NULL, 'n' },
+        { "list", required_argument, NULL, 'l' },
+        { "check", required_argument, NULL, 'c' },
+        { "twice", no_argument, NULL, '2' },
+        { "trace", no_argument, NULL, 't' },
+        { "memory", no_argument, NULL, 'm' },
+        { "hostile", no_argument, NULL, 'x' },
+        { "disk", no_argument, NULL, 'd' },
+        { "rough", no_argument, NULL, 'r' },
+        { "planted", required_argument, NULL, 'p' },
+        { "bugs", no_argument, NULL, 'b' },
+        { "each", no_argument, NULL, 'e' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
 
@@ -115,6 +124,8 @@ static void parse(struct options *options, int argc, char **argv)
             options->world.hostile = true;
         else if (option == 'd')
             options->world.disk = true;
+        else if (option == 'r')
+            options->world.rough = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             exit(option == 'h' ? 0 : 2);
@@ -183,6 +194,7 @@ static void run_list(struct options *options, struct totals *totals)
             options->world.memory = strstr(line, "memory") != NULL;
             options->world.hostile = strstr(line, "hostile") != NULL;
             options->world.disk = strstr(line, "disk") != NULL;
+            options->world.rough = strstr(line, "rough") != NULL;
             line[strspn(line, "0123456789")] = '\0';
             run(options, parse_number(line), totals);
         }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct mishap {
-    struct sim_timer timers[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX + PLAN_ROTS_MAX];
+    struct sim_timer timers[PLAN_EVILS_MAX];
 };
 
 static void suspend(struct sim *sim, const struct plan_mishap *mishap)
@@ -53,6 +53,9 @@ static void befall(struct sim *sim, void *context)
         break;
     case MISHAP_ROT:
         broker_rot(sim, mishap->whom);
+        break;
+    case MISHAP_ROT_ROW:
+        broker_await_rot(sim, mishap->whom);
         break;
     case MISHAP_SUSPEND:
         sim->counts.faults++;

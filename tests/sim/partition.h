@@ -1,6 +1,6 @@
-/* partition.h - in worlds of --disk: now and then half of the peers are cut off from the broker,
- * all at once and for the same time: nothing passes, and nobody connects; or nothing passes in one
- * direction, and nobody who is connected knows.
+/* partition.h - in worlds of --disk and of --rough: now and then half of the peers are cut off from
+ * the broker, all at once and for the same time: nothing passes, and nobody connects; or nothing
+ * passes in one direction, and nobody who is connected knows.
  *
  * Its chance is a stream of its own.
  */

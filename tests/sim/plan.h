@@ -17,6 +17,7 @@
 #define PLAN_MISHAPS_MAX 8
 #define PLAN_DISK_MISHAPS_MAX 8
 #define PLAN_ROTS_MAX 4
+#define PLAN_EVILS_MAX (PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX + 2 * PLAN_ROTS_MAX)
 
 enum deed_kind {
     DEED_OK,
@@ -115,6 +116,7 @@ enum mishap_kind {
     MISHAP_SUSPEND, /* a machine stands still, and its clock with it */
     MISHAP_READ,    /* the next read of its disk fails: it stops */
     MISHAP_ROT,     /* arguments that its disk has are damaged */
+    MISHAP_ROT_ROW, /* the next row of results that its disk gets is */
 };
 
 /* What befalls the broker, or (SUSPEND) a machine. */
@@ -145,7 +147,7 @@ struct plan {
     uint64_t disk_bytes;    /* of its disk */
     uint64_t reserve_bytes; /* of them: kept for what is under way */
     uint64_t mishap_count;
-    struct plan_mishap mishaps[PLAN_MISHAPS_MAX + PLAN_DISK_MISHAPS_MAX + PLAN_ROTS_MAX];
+    struct plan_mishap mishaps[PLAN_EVILS_MAX];
 };
 
 /* Draw a plan from sim->prng. */
@@ -157,7 +159,7 @@ void plan_draw_mishaps(struct sim *sim, struct plan *plan);
 
 /* ... from `prng`: what befalls a broker whose disk tears, besides. */
 void plan_draw_disk(struct tri_prng *prng, struct plan *plan);
-void plan_draw_rots(struct tri_prng *prng, struct plan *plan);
+void plan_draw_rots(struct tri_prng *prng, enum mishap_kind kind, struct plan *plan);
 
 /* ... from sim->coda: one batch more, after all else; the time until it must have ended. False:
  * there is none. */

@@ -72,13 +72,13 @@ void plan_draw_disk(struct tri_prng *prng, struct plan *plan)
     plan->end_at += more * (plan->options.limits.reclaim_ms * SIM_MS + 20 * SIM_S);
 }
 
-void plan_draw_rots(struct tri_prng *prng, struct plan *plan)
+void plan_draw_rots(struct tri_prng *prng, enum mishap_kind kind, struct plan *plan)
 {
     uint64_t rots = tri_prng_between(prng, 0, PLAN_ROTS_MAX);
 
     for (uint64_t i = 0; i < rots; i++)
         plan->mishaps[plan->mishap_count++] = (struct plan_mishap){
-            .kind = MISHAP_ROT,
+            .kind = kind,
             .at = tri_prng_between(prng, SIM_S / 4, plan->calm_at),
             .whom = tri_prng_next(prng),
         };

@@ -2,8 +2,8 @@
  *
  * Every one of the guarantees of docs/spec and the design (section 6) is broken by one of them.
  * They stand in the code as PLANTED(NAME) (common/planted.h) and are chosen by number in
- * trireme-sim-planted; tests/sim/planted.py chooses them all, those of broker/store in worlds of
- * --disk.
+ * trireme-sim-planted; tests/sim/planted.py chooses them all, in worlds of --rough; those that want
+ * the store that ships with --disk.
  *
  * Threads: one.
  */
@@ -50,7 +50,16 @@
       "a transaction is called durable before the disk has it")                                    \
     X(24, SYNC_RETRIED, "broker/store/database_schema.c", 10, "a sync that failed is tried again") \
     X(25, RETRIED_SHOWN, "broker/engine/retry.c", 4, "failures that were retried are shown still") \
-    X(26, SUM_IGNORED, "broker/store/database.c", 10, "a damaged payload passes for a good one")
+    X(26, SUM_IGNORED, "broker/store/database.c", 10, "a damaged payload passes for a good one")   \
+    X(27, BACKOFF_LOST, "broker/engine/recover.c", 6, "what had to wait does not after a restart") \
+    X(28, NOT_RECLAIMED, "broker/engine/reclaim.c", 10,                                            \
+      "what runs is lost when the broker restarts")                                                \
+    X(29, NO_GRACE, "broker/engine/batch.c", 3,                                                    \
+      "an open batch is sealed while its client is away")                                          \
+    X(30, CANCEL_UNHEARD, "worker/session/slices.c", 8,                                            \
+      "hosts are not told of what was cancelled")                                                  \
+    X(31, REMAINS, "broker/store/database_write.c", 9, "what is forgotten is not all deleted")     \
+    X(32, LOSS_UNTOLD, "broker/engine/load.c", 12, "nobody is told that results are lost")
 
 enum planted_bug {
     PLANTED_NONE,

@@ -154,10 +154,10 @@ void sim_replay(void)
     const struct sim_options *options = &replay_options;
     char text[256];
     char number[32];
-    int size = snprintf(text, sizeof(text), "replay: %s --seed %llu%s%s%s%s", options->program,
+    int size = snprintf(text, sizeof(text), "replay: %s --seed %llu%s%s%s%s%s", options->program,
                         (unsigned long long)replay_seed, options->memory ? " --memory" : "",
                         options->hostile ? " --hostile" : "", options->disk ? " --disk" : "",
-                        options->twice ? " --twice" : "");
+                        options->rough ? " --rough" : "", options->twice ? " --twice" : "");
 
     fwrite(text, 1, (size_t)size, stderr);
     size =

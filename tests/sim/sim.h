@@ -114,6 +114,7 @@ struct sim {
     struct vault *vault;         /* NULL: its store is made up (disk.h) */
     struct partition *partition; /* NULL: none */
     struct coda *coda_begun;     /* NULL: not */
+    struct rough *rough;         /* NULL: nothing of that */
 };
 
 struct sim_options {
@@ -121,6 +122,7 @@ struct sim_options {
     bool memory;  /* the broker has a store in memory: it never dies */
     bool hostile; /* there are strangers, and confusion (stranger.h, confused.h) */
     bool disk;    /* the broker's store ships, its disk tears (vault.h); many are cut off at once */
+    bool rough;   /* ... and more of what clients ask and disks do (rough.h) */
 
     /* for the replay only */
     const char *program;

@@ -6,11 +6,13 @@
 #include "tests/contract/disk.h"
 #include "tests/sim/plan.h"
 
+#include <sqlite3.h>
 #include <stdlib.h>
 
 #define VAULT UINT64_C(0x7661756c74) /* any number: another stream of chance */
 #define ROT UINT64_C(0x726f74)       /* the same */
 #define NEEDLE_BYTES 128             /* of a payload: enough to find it by */
+#define ROW_BYTES_MIN 40
 #define FULL_MS 200
 #define UPKEEP_MS 10000 /* by then the store has found time for it */
 
@@ -20,7 +22,7 @@ struct vault {
     struct store *store; /* NULL: closed */
     struct sim_timer upkeep;
     size_t block_bytes;
-    struct store_key rotten[PLAN_ROTS_MAX];
+    struct store_key rotten[2 * PLAN_ROTS_MAX];
     size_t rotten_count;
     uint64_t ticket;   /* of the store's last commit */
     bool is_under_way; /* it is not the disk's turn yet */
@@ -228,9 +230,14 @@ bool vault_fetched(struct sim *sim, struct store_key *key, enum tri_status *stat
 bool vault_rot(struct sim *sim, struct store_key key, struct tri_bytes payload)
 {
     struct vault *self = sim->vault;
+    bool is_row = key.table == STORE_ROW;
+    /* Values are the arguments, which the file has, too: a row has its times before them. */
+    const uint8_t *needle = payload.data + (is_row ? 0 : payload.size / 2);
+    size_t bytes_min = is_row ? ROW_BYTES_MIN : 3 * NEEDLE_BYTES;
+    size_t bytes = is_row && payload.size < NEEDLE_BYTES ? payload.size : NEEDLE_BYTES;
 
-    if (self->rotten_count == PLAN_ROTS_MAX || payload.size < 3 * NEEDLE_BYTES
-        || !disk_rot(self->options.file, payload.data + payload.size / 2, NEEDLE_BYTES))
+    if (self->rotten_count == TRI_COUNT_OF(self->rotten) || payload.size < bytes_min
+        || !disk_rot(self->options.file, needle, bytes))
         return false;
     self->rotten[self->rotten_count++] = key;
     return true;
@@ -412,6 +419,42 @@ bool vault_scan(struct sim *sim, vault_visit_fn *visit, void *context)
     return true;
 }
 
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static int64_t count(sqlite3 *file, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t rows = -1;
+
+    if (sqlite3_prepare_v2(file, sql, -1, &statement, NULL) == SQLITE_OK
+        && sqlite3_step(statement) == SQLITE_ROW)
+        rows = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return rows;
+}
+
+void vault_check_rest(struct sim *sim)
+{
+    struct vault *self = sim->vault;
+    sqlite3 *file = NULL;
+    int64_t heads;
+    int64_t payloads;
+
+    if (self == NULL)
+        return;
+    close_store(sim);
+    tri_assert(sqlite3_open_v2(self->options.file, &file, SQLITE_OPEN_READWRITE, "disk")
+               == SQLITE_OK);
+    sqlite3_exec(file, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+    heads = count(file, "SELECT count(*) FROM heads WHERE batch != 0");
+    payloads = count(file, "SELECT count(*) FROM payloads WHERE id NOT IN "
+                           "(SELECT id FROM forgotten)");
+    sqlite3_close(file);
+    if (heads != 0 || payloads != 0)
+        sim_fail(sim, "everything is forgotten, and the file has %lld rows and %lld payloads",
+                 (long long)heads, (long long)payloads);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 void vault_begin(struct sim *sim)
@@ -436,7 +479,7 @@ void vault_begin(struct sim *sim)
     self->upkeep = (struct sim_timer){ .fire = on_upkeep };
     plan_draw_disk(&self->prng, sim->plan);
     tri_prng_init(&rot, tri_mix64(sim->seed + ROT));
-    plan_draw_rots(&rot, sim->plan);
+    plan_draw_rots(&rot, MISHAP_ROT, sim->plan);
     sim->vault = self;
 }
 

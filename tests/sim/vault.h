@@ -64,6 +64,9 @@ void vault_expect(const struct sim *sim, struct store_key key, struct tri_bytes 
  * does not notice. */
 bool vault_rot(struct sim *sim, struct store_key key, struct tri_bytes payload);
 
+/* All is forgotten: the file has nothing of it any more, but payloads that are about to go. */
+void vault_check_rest(struct sim *sim);
+
 /* The next read of a payload that needs the disk fails. */
 void vault_fail_read(struct sim *sim);
 

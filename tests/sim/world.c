@@ -10,6 +10,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/partition.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/rough.h"
 #include "tests/sim/stranger.h"
 #include "tests/sim/vault.h"
 #include "tests/sim/worker.h"
@@ -36,6 +37,8 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
         plan_draw_mishaps(sim, sim->plan);
     if (options->disk)
         vault_begin(sim);
+    if (options->rough)
+        rough_begin(sim);
     checker_begin(sim);
     net_begin(sim);
     broker_begin(sim);
@@ -47,7 +50,7 @@ static void begin(struct sim *sim, uint64_t seed, const struct sim_options *opti
         stranger_begin(sim);
         confused_begin(sim);
     }
-    if (options->disk)
+    if (options->disk || options->rough)
         partition_begin(sim);
 }
 
@@ -63,6 +66,7 @@ static void end(struct sim *sim)
     worker_end(sim);
     net_end(sim);
     broker_end(sim);
+    rough_end(sim);
     vault_end(sim);
     checker_end(sim);
     free(sim->plan);
@@ -108,6 +112,7 @@ static void check_rest(struct sim *sim)
         sim_fail(sim, "this world was too quiet to prove anything");
     if (broker_rows(sim) != 0)
         sim_fail(sim, "everything is forgotten, and the store has %zu rows", broker_rows(sim));
+    vault_check_rest(sim);
     checker_finish(sim);
 }
 
@@ -116,6 +121,8 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim *sim)
     begin(sim, seed, options);
     live(sim, is_read, sim->plan->end_at);
     coda_begin(sim);
+    live(sim, is_read, sim->plan->end_at);
+    rough_looks_again(sim);
     live(sim, is_read, sim->plan->end_at);
     client_forget_all(sim);
     live(sim, client_all_over,
