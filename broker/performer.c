@@ -25,12 +25,14 @@ void performer_init(struct performer *self,
         .commit_at = TRI_NEVER,
         .has_stirred = true,
     };
+    zmq_msg_init(&self->loaded);
     outbox_init(&self->outbox);
     deferred_init(&self->deferred);
 }
 
 void performer_deinit(struct performer *self)
 {
+    zmq_msg_close(&self->loaded);
     outbox_deinit(&self->outbox);
     deferred_deinit(&self->deferred);
     free(self->frames);
@@ -425,6 +427,22 @@ static bool room_has_changed(const struct performer *self, uint64_t room)
     return (room > told ? room - told : told - room) > told / 16;
 }
 
+/* The history of a task is not passed on, it is read. */
+static void open_loaded(struct performer *self, struct event *event)
+{
+    zmq_msg_t payload;
+
+    if (event->type != EVENT_LOADED || event->key.table != STORE_TASK
+        || self->store->operations->read(self->store, event->key, &payload) != TRI_OK)
+        return;
+    zmq_msg_move(&self->loaded, &payload);
+    zmq_msg_close(&payload);
+    self->loaded_frame =
+        (struct tri_bytes){ zmq_msg_data(&self->loaded), zmq_msg_size(&self->loaded) };
+    event->frames = &self->loaded_frame;
+    event->frame_count = 1;
+}
+
 bool performer_take_event(struct performer *self, struct event *event)
 {
     struct store_key key;
@@ -438,6 +456,7 @@ bool performer_take_event(struct performer *self, struct event *event)
             .status = status,
             .text = tri_status_text(status),
         };
+        open_loaded(self, event);
         return true;
     }
     if (self->lost_count > 0) {

@@ -32,6 +32,8 @@ struct performer {
     struct gauges *gauges;
     struct outbox outbox;
     struct deferred deferred;
+    zmq_msg_t loaded; /* what the engine itself read last, kept until it reads the next */
+    struct tri_bytes loaded_frame;
     zmq_msg_t *frames; /* of the message being built; those past `frame_count` are not open */
     size_t frame_count;
     size_t frame_capacity;

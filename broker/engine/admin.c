@@ -6,16 +6,13 @@
 /* Records in one answer unless the request says less. */
 #define ANSWER_COUNT_MAX 1000
 
-/* What TASKS_INFO holds before the rest has to be asked for: far less than a frame may have. */
-#define TASKS_BYTES_MAX (1u << 20)
-
 /* What WORKERS_INFO holds before handlers are left out, and before workers are. */
 #define OFFER_BYTES_MAX (8u << 20)
 #define ANSWER_BYTES_MAX (32u << 20)
 
 enum worker_state { WORKER_STATE_READY, WORKER_STATE_SILENT, WORKER_STATE_LOST };
 
-static uint64_t limit_of(uint64_t asked)
+uint64_t answer_limit(uint64_t asked)
 {
     return asked == 0 || asked > ANSWER_COUNT_MAX ? ANSWER_COUNT_MAX : asked;
 }
@@ -65,7 +62,7 @@ void on_list(struct engine *engine, struct session *session, const struct tri_ms
 {
     struct tri_message message = { .type = TRI_MESSAGE_LISTED };
     const struct tri_rangeset *numbers = &session->principal->numbers;
-    uint64_t limit = limit_of(list->limit);
+    uint64_t limit = answer_limit(list->limit);
     struct tri_range next;
     uint64_t at = list->after + 1;
     size_t count = 0;
@@ -81,9 +78,10 @@ void on_list(struct engine *engine, struct session *session, const struct tri_ms
     out_inform(engine, session, &message);
 }
 
+/* The last try; of one whose history is in the store only, its number and outcome. */
 static void encode_entry(const struct entry *entry, struct tri_buffer *out)
 {
-    struct tri_rec_attempt last = { 0 };
+    struct tri_rec_attempt last = { .attempt = entry->attempt, .outcome = entry->outcome };
     struct tri_rec_entry record;
 
     history_last(&entry->history, &last);
@@ -124,7 +122,7 @@ void on_show(struct engine *engine, struct session *session, const struct tri_ms
         return;
     encode_info(engine, batch, &info);
     tri_buffer_clear(&engine->scratch);
-    count = encode_entries(batch, show->after, limit_of(show->limit), &engine->scratch, &more);
+    count = encode_entries(batch, show->after, answer_limit(show->limit), &engine->scratch, &more);
     message.shown.request = show->request;
     message.shown.batches = tri_list_of(&info, 1);
     message.shown.spec = (struct tri_bytes){ batch->spec, batch->spec_size };
@@ -132,58 +130,6 @@ void on_show(struct engine *engine, struct session *session, const struct tri_ms
     message.shown.more = more;
     out_inform(engine, session, &message);
     tri_buffer_deinit(&info);
-}
-
-/* ---- exceptional tasks ---------------------------------------------------------------------- */
-
-static uint64_t state_of_task(const struct batch *batch, uint64_t index)
-{
-    if (tri_rangeset_contains(&batch->dead, index))
-        return TRI_TASK_DEAD;
-    return tri_rangeset_contains(&batch->cancelled, index) ? TRI_TASK_CANCELLED : TRI_TASK_RETRYING;
-}
-
-/* A task whose history is in the store only has none here. */
-static void encode_task(const struct engine *engine,
-                        const struct batch *batch,
-                        uint64_t index,
-                        struct tri_buffer *out)
-{
-    const struct entry *entry = tri_map_find(&batch->entries, index);
-    struct tri_rec_task_info info = { .index = index, .state = state_of_task(batch, index) };
-    struct tri_buffer history = { 0 };
-
-    if (entry != NULL) {
-        history_tell(&entry->history, engine_clock(engine, engine->now), engine->options.epoch,
-                     &history);
-        info.history = tri_list_of(&history, entry->history.count);
-    }
-    tri_record_encode(TRI_RECORD_TASK_INFO, &info, out);
-    tri_buffer_deinit(&history);
-}
-
-void on_tasks(struct engine *engine, struct session *session, const struct tri_msg_tasks *tasks)
-{
-    struct tri_message message = { .type = TRI_MESSAGE_TASKS_INFO };
-    const struct batch *batch = batch_find(engine, session, tasks->number, tasks->request);
-    uint64_t limit = limit_of(tasks->limit);
-    uint64_t at = tasks->after;
-    struct tri_range next;
-    size_t count = 0;
-
-    if (batch == NULL)
-        return;
-    tri_buffer_clear(&engine->scratch);
-    while (count < limit && engine->scratch.size < TASKS_BYTES_MAX
-           && tri_rangeset_next(&batch->entry_indexes, at, &next)) {
-        encode_task(engine, batch, next.first, &engine->scratch);
-        at = next.first + 1;
-        count++;
-    }
-    message.tasks_info.request = tasks->request;
-    message.tasks_info.tasks = tri_list_of(&engine->scratch, count);
-    message.tasks_info.more = tri_rangeset_next(&batch->entry_indexes, at, &next);
-    out_inform(engine, session, &message);
 }
 
 /* ---- workers -------------------------------------------------------------------------------- */

@@ -40,9 +40,11 @@ struct delay {
 /* One exceptional task. */
 struct entry {
     uint64_t index;
-    uint64_t row; /* which says how it died; UINT64_MAX: none that is kept */
+    uint64_t row;     /* which says how it died; UINT64_MAX: none that is kept */
+    uint64_t attempt; /* the last that was charged, and what came of it */
+    uint8_t outcome;
     bool dead;
-    struct history history;
+    struct history history; /* empty: it is in the store only */
 };
 
 struct batch {

@@ -406,6 +406,24 @@ static void check_classes(const struct engine *engine)
     }
 }
 
+static void check_entries(const struct engine *engine)
+{
+    uint64_t count = 0;
+    uint64_t history_bytes = 0;
+    uint64_t key;
+    void *batch;
+    void *value;
+
+    for (size_t i = 0; tri_map_next(&engine->batches, &i, &key, &batch);)
+        for (size_t at = 0; tri_map_next(&((struct batch *)batch)->entries, &at, &key, &value);) {
+            count++;
+            history_bytes += ((const struct entry *)value)->history.size;
+        }
+    tri_assert(count == engine->entry_count && count <= engine->options.limits.entries_max);
+    tri_assert(history_bytes == engine->history_bytes);
+    tri_assert(history_bytes <= engine->options.limits.history_bytes_max);
+}
+
 void engine_check(const struct engine *self)
 {
     struct memory memory = { 0 };
@@ -417,6 +435,7 @@ void engine_check(const struct engine *self)
         check_batch(self, batch, &memory);
     check_sessions(self);
     check_classes(self);
+    check_entries(self);
     tri_map_check(&self->leases);
     tri_heap_check(&self->delays);
     tri_assert(self->recovery == NULL);

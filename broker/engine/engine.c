@@ -34,6 +34,7 @@ void engine_options_init(struct engine_options *options)
             .batches_max = 1000000,
             .peers_max = 20000,
             .entries_max = 1000000,
+            .history_bytes_max = UINT64_C(64) << 20,
             .result_bytes_guess = 64,
         },
         .epoch = 1,

@@ -41,6 +41,7 @@ struct engine_limits {
     uint64_t batches_max;       /* 1 000 000 */
     uint64_t peers_max;         /* 20 000 */
     uint64_t entries_max;       /* exceptional tasks kept in memory, 1 000 000 */
+    uint64_t history_bytes_max; /* of the tries of all of them, 64 MiB */
     uint64_t result_bytes_guess; /* 64: reserved per task until the mean is known */
 };
 

@@ -9,13 +9,21 @@ static struct store_key task_key(const struct batch *batch, uint64_t index)
     return (struct store_key){ STORE_TASK, batch->number, index };
 }
 
-static void entry_free(struct entry *entry)
+/* The store has it, or nobody needs it any more. */
+static void drop_history(struct engine *engine, struct entry *entry)
 {
+    engine->history_bytes -= entry->history.size;
     history_deinit(&entry->history);
-    free(entry);
 }
 
-/* The history of a task in memory, if there is room for it. */
+static void entry_free(struct engine *engine, struct entry *entry)
+{
+    drop_history(engine, entry);
+    free(entry);
+    engine->entry_count--;
+}
+
+/* The task in memory, if there is room for it. */
 static struct entry *entry_at(struct engine *engine, struct batch *batch, uint64_t index)
 {
     struct entry *entry = tri_map_find(&batch->entries, index);
@@ -31,9 +39,7 @@ static struct entry *entry_at(struct engine *engine, struct batch *batch, uint64
 }
 
 /* A try that has just ended. */
-static void charge(const struct engine *engine,
-                   struct history *history,
-                   const struct tri_rec_entry *record)
+static void charge(struct engine *engine, struct entry *entry, const struct tri_rec_entry *record)
 {
     char worker[65];
     const struct tri_rec_attempt attempt = {
@@ -48,7 +54,17 @@ static void charge(const struct engine *engine,
         .restarts = engine->options.epoch,
     };
 
-    history_add(history, &attempt);
+    engine->history_bytes -= entry->history.size;
+    history_add(&entry->history, &attempt);
+    engine->history_bytes += entry->history.size;
+    entry->attempt = record->attempts;
+    entry->outcome = (uint8_t)record->outcome;
+}
+
+/* Only what the next failure will be added to is kept in memory, as far as there is room. */
+static bool has_room(const struct engine *engine)
+{
+    return engine->history_bytes <= engine->options.limits.history_bytes_max;
 }
 
 void entry_note(struct engine *engine,
@@ -61,38 +77,66 @@ void entry_note(struct engine *engine,
     struct entry *kept = entry_at(engine, batch, record->index);
     struct entry passing = { .index = record->index };
     struct entry *entry = kept != NULL ? kept : &passing;
+    struct tri_bytes payload = { 0 };
+    bool stays;
 
     entry->dead = dead;
-    charge(engine, &entry->history, record);
+    charge(engine, entry, record);
+    stays = kept != NULL && !dead && has_room(engine);
+    if (!stays)
+        payload = (struct tri_bytes){ entry->history.data, entry->history.size };
     tri_buffer_clear(&engine->scratch);
-    stored_task(engine, batch, entry, grade, wait_ms, &engine->scratch);
-    out_put(&engine->out, task_key(batch, record->index), tri_buffer_bytes(&engine->scratch));
+    stored_task(engine, batch, entry, grade, wait_ms, stays, &engine->scratch);
+    out_put_payload(&engine->out, task_key(batch, record->index),
+                    tri_buffer_bytes(&engine->scratch), payload);
     tri_rangeset_add(&batch->entry_indexes, record->index, 1);
-    history_deinit(&passing.history);
+    if (!stays)
+        drop_history(engine, entry);
+}
+
+/* The history as the row has it: in the head, or, of format 3, in the payload. */
+static enum tri_status open_history(const struct stored_task *stored,
+                                    uint64_t payload_bytes,
+                                    struct history *history,
+                                    struct tri_error *error)
+{
+    if (payload_bytes > HISTORY_BYTES_MAX)
+        return tri_fail(error, TRI_STORE, "its history is too long");
+    if (stored->format == 1)
+        history_add(history, &stored->last);
+    else if ((stored->history.size == 0) == (payload_bytes == 0))
+        return tri_fail(error, TRI_STORE, "its history contradicts itself");
+    if (stored->history.size == 0)
+        return TRI_OK;
+    return history_open(history, stored->history, error);
 }
 
 enum tri_status entry_restore(struct engine *engine,
                               struct batch *batch,
                               uint64_t index,
                               const struct stored_task *stored,
+                              uint64_t payload_bytes,
                               struct tri_error *error)
 {
-    struct history history = { 0 };
-    enum tri_status status = history_open(&history, stored->history, error);
+    struct entry passing = { .index = index };
+    struct tri_rec_attempt last = stored->last;
+    enum tri_status status = open_history(stored, payload_bytes, &passing.history, error);
     struct entry *entry;
 
     if (status != TRI_OK)
         return status;
-    if (stored->history.size == 0)
-        history_add(&history, &stored->only);
     tri_rangeset_add(&batch->entry_indexes, index, 1);
     entry = entry_at(engine, batch, index);
-    if (entry == NULL) {
-        history_deinit(&history);
-        return TRI_OK;
-    }
+    if (entry == NULL)
+        entry = &passing;
+    history_last(&passing.history, &last);
+    entry->attempt = last.attempt;
+    entry->outcome = (uint8_t)last.outcome;
     entry->dead = stored->dead != 0;
-    entry->history = history;
+    entry->history = passing.history;
+    engine->history_bytes += entry->history.size;
+    if (entry == &passing || !has_room(engine))
+        drop_history(engine, entry);
     return TRI_OK;
 }
 
@@ -134,8 +178,7 @@ static void forget_one(struct engine *engine, struct batch *batch, uint64_t inde
     out_delete(&engine->out, task_key(batch, index));
     if (entry == NULL)
         return;
-    entry_free(entry);
-    engine->entry_count--;
+    entry_free(engine, entry);
 }
 
 static void forget_range(struct engine *engine, struct batch *batch, struct tri_range range)
@@ -168,10 +211,8 @@ void entry_free_all(struct engine *engine, struct batch *batch)
     uint64_t index;
     void *value;
 
-    for (size_t at = 0; tri_map_next(&batch->entries, &at, &index, &value);) {
-        entry_free(value);
-        engine->entry_count--;
-    }
+    for (size_t at = 0; tri_map_next(&batch->entries, &at, &index, &value);)
+        entry_free(engine, value);
     tri_map_deinit(&batch->entries);
     tri_rangeset_deinit(&batch->entry_indexes);
 }

@@ -19,7 +19,8 @@ struct peer_id {
  *   META   batch 0, key 0: epoch, next batch number     BATCH  key 0: spec, name, owner, state
  *   CHUNK  key = index of its first task; payload = the item chunk frame
  *   ROW    key = row id; payload = the body frame that clients get
- *   TASK   key = index of an exceptional task (failed, retrying, dead) */
+ *   TASK   key = index of an exceptional task (failed, retrying, dead); payload = its history, when
+ *          that is not in the head: the only payload that the engine itself reads */
 enum store_table { STORE_META, STORE_BATCH, STORE_CHUNK, STORE_ROW, STORE_TASK };
 
 struct store_key {
@@ -54,9 +55,9 @@ struct event {
     struct tri_bytes principal;        /* who the peer is: "local" without keys */
     const struct tri_message *message; /* MESSAGE */
     const struct tri_bytes *frames;    /* MESSAGE: payload frames 1..n */
-    size_t frame_count;
-    struct store_key key; /* LOADED LOAD_FAILED */
-    uint64_t room_bytes;  /* ROOM */
+    size_t frame_count;                /* LOADED of a TASK: its payload, 1 */
+    struct store_key key;              /* LOADED LOAD_FAILED */
+    uint64_t room_bytes;               /* ROOM */
     enum tri_status status;
     const char *text;
 };

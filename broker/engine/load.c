@@ -133,7 +133,9 @@ void on_loaded(struct engine *engine, const struct event *event)
         return;
     if (event->key.table == STORE_CHUNK) {
         each_waiting(engine, batch, &event->key, lease_loaded);
-        question_loaded(engine, batch, event->key.key, TRI_OK);
+        question_loaded(engine, batch, event);
+    } else if (event->key.table == STORE_TASK) {
+        question_loaded(engine, batch, event);
     } else if (event->key.table == STORE_ROW) {
         pump_waiting(engine, batch, event->key.key, false);
     }
@@ -145,11 +147,14 @@ void on_load_failed(struct engine *engine, const struct event *event)
 
     if (batch == NULL)
         return;
-    out_trace(&engine->out, "store.unreadable batch=%llu key=%llu",
-              (unsigned long long)event->key.batch, (unsigned long long)event->key.key);
+    if (event->key.table != STORE_TASK || event->status != TRI_NOTFOUND) /* retried meanwhile */
+        out_trace(&engine->out, "store.unreadable batch=%llu key=%llu",
+                  (unsigned long long)event->key.batch, (unsigned long long)event->key.key);
     if (event->key.table == STORE_CHUNK) {
-        question_loaded(engine, batch, event->key.key, TRI_STORE);
+        question_loaded(engine, batch, event);
         each_waiting(engine, batch, &event->key, fail_lease);
+    } else if (event->key.table == STORE_TASK) {
+        question_loaded(engine, batch, event);
     } else if (event->key.table == STORE_ROW) {
         pump_waiting(engine, batch, event->key.key, true);
     }

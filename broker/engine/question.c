@@ -8,22 +8,17 @@
 /* When one of a connection that asks too much shall try again. */
 #define RETRY_MS 100
 
-struct question {
-    struct session *session;
-    struct batch *batch;
-    struct tri_dlist_node of_session;
-    struct tri_dlist_node of_batch;
-    uint64_t request;
-    uint64_t chunk;            /* where the chunk begins that is being fetched */
-    struct tri_rangeset tasks; /* of that chunk */
-    uint64_t next;             /* as in ARGUMENTS_INFO */
-};
+static void deinit(struct question *self)
+{
+    tri_rangeset_deinit(&self->tasks);
+    tri_buffer_deinit(&self->page.list);
+}
 
 static void destroy(struct question *self)
 {
     tri_dlist_remove(&self->session->questions, &self->of_session);
     tri_dlist_remove(&self->batch->questions, &self->of_batch);
-    tri_rangeset_deinit(&self->tasks);
+    deinit(self);
     free(self);
 }
 
@@ -75,8 +70,8 @@ static size_t pick_parts(const struct question *question, struct tri_buffer *par
 
     for (uint64_t at = 0; tri_rangeset_next(&question->tasks, at, &range); count++) {
         struct attachment part = {
-            .key = { STORE_CHUNK, question->batch->number, question->chunk },
-            .first = (uint32_t)(range.first - question->chunk),
+            .key = question->key,
+            .first = (uint32_t)(range.first - question->key.key),
             .count = (uint32_t)range.count,
         };
 
@@ -105,30 +100,28 @@ static void answer(struct engine *engine, const struct question *question, enum 
 
 static bool is_kept(const struct question *question)
 {
-    const struct chunk *chunk = stock_find(question->batch->stock, question->chunk);
+    const struct chunk *chunk = stock_find(question->batch->stock, question->key.key);
 
     return chunk != NULL && !chunk->dropped;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* The answer waits for the store. */
-static void wait_for_chunk(struct engine *engine, const struct question *values)
+void question_wait(struct engine *engine, const struct question *values)
 {
-    struct question *self;
+    struct question *self = tri_alloc(1, sizeof(*self));
 
-    if (values->session->questions.count == QUESTIONS_MAX) {
-        out_busy(engine, values->session, values->request, RETRY_MS,
-                 "too many questions about arguments at once");
+    *self = *values;
+    if (self->session->questions.count == QUESTIONS_MAX) {
+        out_busy(engine, self->session, self->request, RETRY_MS,
+                 "too many questions at once about what is in the store");
+        deinit(self);
+        free(self);
         return;
     }
-    self = tri_alloc(1, sizeof(*self));
-    *self = *values;
-    self->tasks = (struct tri_rangeset){ 0 };
-    tri_rangeset_copy(&self->tasks, &values->tasks);
     tri_dlist_push_back(&self->session->questions, &self->of_session);
     tri_dlist_push_back(&self->batch->questions, &self->of_batch);
-    out_get(&engine->out, (struct store_key){ STORE_CHUNK, self->batch->number, self->chunk });
+    out_get(&engine->out, self->key);
 }
 
 static void look_up(struct engine *engine, struct question *question)
@@ -138,14 +131,17 @@ static void look_up(struct engine *engine, struct question *question)
 
     tri_assert(tri_rangeset_next(&question->tasks, 0, &first));
     chunk = stock_find(question->batch->stock, first.first);
-    question->chunk = chunk != NULL ? chunk->first : 0;
+    question->key = (struct store_key){ STORE_CHUNK, question->batch->number,
+                                        chunk != NULL ? chunk->first : 0 };
     if (chunk == NULL || chunk->dropped)
         answer(engine, question, TRI_NOTFOUND);
-    else if (engine_payload_is_resident(
-                 engine, (struct store_key){ STORE_CHUNK, question->batch->number, chunk->first }))
+    else if (engine_payload_is_resident(engine, question->key))
         answer(engine, question, TRI_OK);
-    else
-        wait_for_chunk(engine, question);
+    else {
+        question_wait(engine, question);
+        return;
+    }
+    deinit(question);
 }
 
 void on_arguments(struct engine *engine,
@@ -171,13 +167,19 @@ void on_arguments(struct engine *engine,
     }
     select_tasks(question.batch, arguments->tasks, &question.tasks, &question.next);
     look_up(engine, &question);
-    tri_rangeset_deinit(&question.tasks);
 }
 
-void question_loaded(struct engine *engine,
-                     struct batch *batch,
-                     uint64_t chunk,
-                     enum tri_status status)
+static bool go_on(struct engine *engine, struct question *question, const struct event *event)
+{
+    enum tri_status status = event->type == EVENT_LOADED ? TRI_OK : TRI_STORE;
+
+    if (question->key.table == STORE_TASK)
+        return tasks_go_on(engine, question, event);
+    answer(engine, question, is_kept(question) ? status : TRI_NOTFOUND);
+    return true;
+}
+
+void question_loaded(struct engine *engine, struct batch *batch, const struct event *event)
 {
     struct tri_dlist_node *node = tri_dlist_first(&batch->questions);
 
@@ -185,10 +187,9 @@ void question_loaded(struct engine *engine,
         struct question *question = tri_container_of(node, struct question, of_batch);
 
         node = tri_dlist_next(&batch->questions, node);
-        if (question->chunk != chunk)
-            continue;
-        answer(engine, question, is_kept(question) ? status : TRI_NOTFOUND);
-        destroy(question);
+        if (question->key.table == event->key.table && question->key.key == event->key.key
+            && go_on(engine, question, event))
+            destroy(question);
     }
 }
 
@@ -219,6 +220,7 @@ void question_check(const struct session *session)
 
         tri_assert(question->session == session);
         tri_assert(question->batch->principal == session->principal);
-        tri_assert(!tri_rangeset_is_empty(&question->tasks));
+        tri_assert(question->key.batch == question->batch->number);
+        tri_assert((question->key.table == STORE_TASK) == tri_rangeset_is_empty(&question->tasks));
     }
 }

@@ -426,6 +426,7 @@ static void restore_undone(struct engine *engine,
 static enum tri_status recover_task(struct engine *engine,
                                     struct store_key key,
                                     struct tri_bytes head,
+                                    uint64_t payload_bytes,
                                     struct tri_error *error)
 {
     struct batch *batch = batch_of(engine, key, error);
@@ -442,7 +443,7 @@ static enum tri_status recover_task(struct engine *engine,
     if (tri_rangeset_contains(&batch->done, key.key)
         || (stored.dead != 0 && tri_rangeset_contains(&batch->cancelled, key.key)))
         return tri_fail(error, TRI_STORE, "its task has ended in another way");
-    status = entry_restore(engine, batch, key.key, &stored, error);
+    status = entry_restore(engine, batch, key.key, &stored, payload_bytes, error);
     if (status != TRI_OK)
         return status;
     if (stored.dead != 0) {
@@ -656,7 +657,7 @@ static enum tri_status recover(struct engine *self,
     case STORE_ROW:
         return recover_result(self, key, head, payload_bytes, error);
     case STORE_TASK:
-        return recover_task(self, key, head, error);
+        return recover_task(self, key, head, payload_bytes, error);
     }
     return tri_fail(error, TRI_STORE, "there is no such table");
 }

@@ -84,6 +84,7 @@ struct engine {
     struct tri_heap delays;             /* by when they are due */
     struct tri_dlist_head spent_chunks; /* only dead tasks left in them, oldest first */
     uint64_t entry_count;
+    uint64_t history_bytes; /* of all entries */
     uint64_t rows_searched; /* of failures, for tasks that are retried: so far */
     struct memory memory;
     size_t starved_left; /* of starved_batches, to be looked at since memory came free */

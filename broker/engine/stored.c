@@ -190,12 +190,15 @@ void stored_task(const struct engine *engine,
                  const struct entry *entry,
                  const struct grade *grade,
                  uint64_t wait_ms,
+                 bool has_history,
                  struct tri_buffer *out)
 {
     const struct history *history = &entry->history;
 
-    pack_array(out, 9);
+    pack_array(out, 11);
     pack_uint(out, STORED_TASK_FORMAT);
+    pack_uint(out, entry->outcome);
+    pack_uint(out, entry->attempt);
     pack_uint(out, grade->failures);
     pack_uint(out, grade->crashes);
     pack_uint(out, grade->vanished);
@@ -203,6 +206,6 @@ void stored_task(const struct engine *engine,
     pack_uint(out, entry->dead);
     pack_uint(out, batch->generation);
     pack_uint(out, wait_ms != 0 ? engine_clock(engine, engine->now + wait_ms) : 0);
-    pack_binary(out, (struct tri_bytes){ history->data, history->size });
+    pack_binary(out, (struct tri_bytes){ history->data, has_history ? history->size : 0 });
     tri_assert(!out->failed);
 }

@@ -22,9 +22,10 @@ struct entry;
 struct grade;
 
 /* The formats of heads. A head of an older format is read as what it says; one of a newer is
- * refused. TASK 2: the history of a task. 1: its last try only. */
+ * refused. TASK 3: the history is in the head or in the payload. 2: it is in the head. 1: the last
+ * try only. */
 #define STORED_FORMAT 1
-#define STORED_TASK_FORMAT 2
+#define STORED_TASK_FORMAT 3
 
 /* Ranges of one set that an acknowledgement folds into a BATCH head. */
 #define STORED_RANGES_MAX 1024
@@ -110,9 +111,9 @@ struct stored_row {
     struct tri_bytes message;
 };
 
-/* [format, failures, crashes, vanished, cap, dead, generation, due, history]; format 1: [format,
- *  outcome, attempts, failures, crashes, vanished, cap, dead, generation, due, error, worker,
- *  wall_us, cpu_us, model] */
+/* [format, outcome, attempts, failures, crashes, vanished, cap, dead, generation, due, history];
+ * format 2 without the second and third; format 1 instead of the last: error, worker, wall_us,
+ * cpu_us, model */
 struct stored_task {
     uint64_t failures;
     uint64_t crashes;
@@ -121,8 +122,11 @@ struct stored_task {
     uint64_t dead;
     uint64_t generation;
     uint64_t due; /* 0: it does not wait */
-    struct tri_bytes history;
-    struct tri_rec_attempt only; /* format 1, where history is empty: when is not known */
+    uint64_t format;
+    struct tri_bytes history; /* format 3: empty, it is the payload */
+    /* Formats 1 and 3, the last try: of format 1 all but when that was, of format 3 its number and
+     * outcome. */
+    struct tri_rec_attempt last;
 };
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -143,6 +147,7 @@ void stored_task(const struct engine *engine,
                  const struct entry *entry,
                  const struct grade *grade,
                  uint64_t wait_ms,
+                 bool has_history,
                  struct tri_buffer *out);
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -205,19 +205,24 @@ static void read_charges(struct reader *self, struct stored_task *out)
     out->due = read_uint(self, INT64_MAX);
 }
 
-static void read_task_1(struct reader *self, struct stored_task *out)
+static void read_last(struct reader *self, struct tri_rec_attempt *last)
 {
-    out->only.outcome = read_uint(self, 5);
-    out->only.attempt = read_uint(self, INT64_MAX);
-    read_charges(self, out);
-    out->only.error = read_text(self, 4096);
-    out->only.worker = read_text(self, 64);
-    out->only.wall_us = read_uint(self, INT64_MAX);
-    out->only.cpu_us = read_uint(self, INT64_MAX);
-    out->only.model = read_uint(self, 4);
+    last->outcome = read_uint(self, 5);
+    last->attempt = read_uint(self, INT64_MAX);
 }
 
-static void read_task(struct reader *self, struct stored_task *out)
+static void read_task_1(struct reader *self, struct stored_task *out)
+{
+    read_last(self, &out->last);
+    read_charges(self, out);
+    out->last.error = read_text(self, 4096);
+    out->last.worker = read_text(self, 64);
+    out->last.wall_us = read_uint(self, INT64_MAX);
+    out->last.cpu_us = read_uint(self, INT64_MAX);
+    out->last.model = read_uint(self, 4);
+}
+
+static void read_task_2(struct reader *self, struct stored_task *out)
 {
     read_charges(self, out);
     out->history = read_bytes(self, TRI_HEAD_BINARY, HISTORY_BYTES_MAX);
@@ -225,20 +230,30 @@ static void read_task(struct reader *self, struct stored_task *out)
         self->fault = "it has no history";
 }
 
+static void read_task_3(struct reader *self, struct stored_task *out)
+{
+    read_last(self, &out->last);
+    read_charges(self, out);
+    out->history = read_bytes(self, TRI_HEAD_BINARY, HISTORY_BYTES_MAX);
+}
+
 enum tri_status stored_open_task(struct tri_bytes head,
                                  struct stored_task *out,
                                  struct tri_error *error)
 {
+    static const struct {
+        uint64_t fields;
+        void (*read)(struct reader *self, struct stored_task *out);
+    } formats[] = { { 15, read_task_1 }, { 9, read_task_2 }, { 11, read_task_3 } };
     struct reader reader = { tri_cursor_of(head), NULL };
     uint64_t count;
-    uint64_t format = read_format(&reader, STORED_TASK_FORMAT, &count);
 
     *out = (struct stored_task){ 0 };
-    expect_fields(&reader, count, format == 1 ? 15 : 9);
-    if (format == 1)
-        read_task_1(&reader, out);
-    else
-        read_task(&reader, out);
+    out->format = read_format(&reader, STORED_TASK_FORMAT, &count);
+    if (reader.fault != NULL)
+        return end(&reader, error);
+    expect_fields(&reader, count, formats[out->format - 1].fields);
+    formats[out->format - 1].read(&reader, out);
     return end(&reader, error);
 }
 

@@ -1,7 +1,8 @@
 /* task.h - exceptional tasks: what failed, waits, crashed, died or was cancelled.
  *
- * Only these are ever looked at one by one. Their history stays in memory up to
- * limits.entries_max, beyond that only in the store; what decides about them is their grade, which
+ * Only these are ever looked at one by one. In memory they are up to limits.entries_max, and of
+ * them the history of those that are not dead, up to limits.history_bytes_max; all else is in the
+ * store only, from where TASKS fetches it (tasks.c). What decides about them is their grade, which
  * is a property of the pool they are in.
  */
 #ifndef ENGINE_TASK_H
@@ -21,8 +22,9 @@ struct session;
 
 /* ---- entry.c: history ---- */
 
-/* Note how a try of a task ended; its TASK row is written with the grade it has now. What memory
- * has no room for begins its history anew: the store keeps the last try then. */
+/* Note how a try of a task ended; its TASK row is written with the grade it has now, and its
+ * history: in the head what memory keeps, too, else as the payload. What memory has no room for
+ * begins its history anew: the store keeps the last try then. */
 void entry_note(struct engine *engine,
                 struct batch *batch,
                 const struct tri_rec_entry *record,
@@ -37,6 +39,7 @@ enum tri_status entry_restore(struct engine *engine,
                               struct batch *batch,
                               uint64_t index,
                               const struct stored_task *stored,
+                              uint64_t payload_bytes,
                               struct tri_error *error);
 
 /* This row says how the tasks died. */

@@ -192,7 +192,8 @@ static void same_entries(const struct batch *a, const struct batch *b)
 
         if (was == NULL)
             continue; /* there was no room for it then */
-        SAME(was->dead == is->dead, a, "entry");
+        SAME(was->dead == is->dead && was->attempt == is->attempt && was->outcome == is->outcome, a,
+             "entry");
         SAME(row_find(a, was->row) == NULL || was->row == is->row, a, "row of a dead task");
         SAME(same_bytes(was->history.data, was->history.size, is->history.data, is->history.size)
                  && was->history.count == is->history.count
@@ -288,6 +289,11 @@ void recovered_equals(struct engine *live, struct engine *again)
     }
     ck_assert_uint_eq(live->memory.row_bytes, again->memory.row_bytes + retried_bytes);
     ck_assert_uint_eq(live->memory.chunk_bytes, again->memory.chunk_bytes);
+}
+
+unsigned long long engine_history_bytes(const struct engine *engine)
+{
+    return engine->history_bytes;
 }
 
 unsigned long long engine_rows_searched(const struct engine *engine)

@@ -9,7 +9,8 @@
 
 struct engine;
 
-/* Rows of failures that retries by hand have looked into. */
+/* Bytes of histories in memory, and rows of failures that retries by hand have looked into. */
+unsigned long long engine_history_bytes(const struct engine *engine);
 unsigned long long engine_rows_searched(const struct engine *engine);
 
 /* Aborts the test at the first difference. */

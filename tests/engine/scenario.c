@@ -205,8 +205,10 @@ static void apply_put(struct scenario *s, const struct effect *effect)
                         .payload_bytes = effect->put.payload.size,
                         .head_size = effect->put.head.size };
 
-    row.head = tri_alloc(1, row.head_size + 1);
+    row.head = tri_alloc(1, row.head_size + row.payload_bytes + 1);
     memcpy(row.head, effect->put.head.data, row.head_size);
+    if (row.key.table == STORE_TASK && row.payload_bytes != 0)
+        memcpy(row.head + row.head_size, effect->put.payload.data, row.payload_bytes);
     keep_row(s, &row);
 }
 
@@ -236,6 +238,11 @@ static void apply(struct scenario *s, const struct effect *effect, uint64_t *bat
         break;
     case EFFECT_GET:
         ck_assert_ptr_nonnull(kept_row(s, effect->get));
+        if (effect->get.table == STORE_TASK) {
+            tri_assert(s->wanted_count < sizeof(s->wanted) / sizeof(s->wanted[0]));
+            s->wanted[s->wanted_count++] = effect->get;
+            break;
+        }
         s->get_keys[s->get_count++ % 64] = effect->get;
         break;
     case EFFECT_SEND:
@@ -268,6 +275,25 @@ static void recover_and_compare(struct scenario *s)
     engine_destroy(&again);
 }
 
+static void bring_history(struct scenario *s, struct store_key key)
+{
+    const struct kept *kept = kept_row(s, key);
+    struct event event = { .type = EVENT_LOAD_FAILED, .now = s->now, .key = key };
+    struct tri_bytes payload;
+
+    s->history_count++;
+    event.status = TRI_STORE;
+    event.text = "unreadable";
+    if (kept != NULL && kept->payload_bytes != 0 && !s->has_lost_histories) {
+        payload = (struct tri_bytes){ kept->head + kept->head_size, kept->payload_bytes };
+        event.type = EVENT_LOADED;
+        event.status = TRI_OK;
+        event.frames = &payload;
+        event.frame_count = 1;
+    }
+    step(s, &event);
+}
+
 void step(struct scenario *s, const struct event *event)
 {
     struct effects effects = engine_step(s->engine, event);
@@ -282,6 +308,15 @@ void step(struct scenario *s, const struct event *event)
     s->steps++;
     for (size_t i = 0; i < count; i++)
         answer_batch(s, &s->peers[batches[i * 2]], batches[i * 2 + 1]);
+    if (!s->holds_histories)
+        histories_come(s);
+}
+
+void histories_come(struct scenario *s)
+{
+    s->holds_histories = false;
+    while (s->wanted_count != 0)
+        bring_history(s, s->wanted[--s->wanted_count]);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -95,7 +95,12 @@ struct scenario {
     struct tri_buffer history; /* every line sent, as "w1 LEASE b1 0+2\n" */
     uint64_t hash;             /* over every effect, for determinism */
     struct store_key get_keys[64];
-    size_t get_count;          /* GETs so far */
+    size_t get_count;     /* GETs so far, but for those of histories: these come at once */
+    size_t history_count; /* of histories */
+    struct store_key wanted[8];
+    size_t wanted_count;       /* of these, not come yet */
+    bool holds_histories;      /* until histories_come */
+    bool has_lost_histories;   /* they cannot be read */
     uint8_t attached_hash[16]; /* of the last ATTACHED */
     uint64_t appended_count;   /* of the last APPENDED */
     uint64_t credit_bytes;     /* append_bytes_max, as last told */
@@ -111,7 +116,7 @@ struct kept {
     struct store_key key;
     uint64_t payload_bytes;
     size_t head_size;
-    uint8_t *head;
+    uint8_t *head; /* with the payload behind it when that is a history */
 };
 
 struct scenario_spec {
@@ -190,6 +195,9 @@ void peer_sends(struct scenario *s,
                 const struct tri_bytes *frames,
                 size_t frame_count);
 void step(struct scenario *s, const struct event *event);
+
+/* What was asked for and has been held back. */
+void histories_come(struct scenario *s);
 
 /* A row of the store's model, or NULL, to look at or to damage; to add one (its head is the model's
  * then), and to remove one. */

@@ -1,4 +1,5 @@
 /* What is kept of the charged tries of a task, for how long, and what of it is told. */
+#include "tests/engine/recovered.h"
 #include "tests/engine/story.h"
 
 #include <msgpack/pack.h>
@@ -145,7 +146,52 @@ START_TEST(tasks_are_told_in_pages)
 }
 END_TEST
 
-START_TEST(tasks_beyond_memory_are_told_without_their_history)
+/* ---- histories that are in the store only --------------------------------------------------- */
+
+START_TEST(the_history_of_a_dead_task_is_in_the_store_only)
+{
+    begin(&(struct scenario_spec){ .retries = 1 }, 2);
+    fail_and_retry("w1", 0, TRI_OUTCOME_FAILED);
+    ck_assert_uint_ne(engine_history_bytes(s.engine), 0);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_TIMEOUT);
+    ignore(&s, "c1");
+    ck_assert_uint_eq(engine_history_bytes(s.engine), 0);
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1 2:timeout@w1]");
+    restart();
+    ck_assert_uint_eq(engine_history_bytes(s.engine), 0);
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1+1 2:timeout@w1+1]");
+    ck_assert_uint_eq(s.history_count, 2);
+    s.has_lost_histories = true;
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:dead[]");
+}
+END_TEST
+
+START_TEST(histories_take_no_more_memory_than_their_bound)
+{
+    struct engine_options options = scenario_options();
+    char told[16 * 26] = "TASKS_INFO";
+
+    options.limits.history_bytes_max = 150; /* engine_check: never more */
+    story_with(&options);
+    begin(&(struct scenario_spec){ .retries = 1 }, 16);
+    for (int i = 0; i < 16; i++) {
+        worker_fails_many(&s, "w1", "b1", (uint64_t)i, 1, 1000);
+        sprintf(told + strlen(told), " %d:retrying[1:failed@w1]", i);
+        ignore(&s, "w1");
+    }
+    ck_assert_uint_ne(engine_history_bytes(s.engine), 0);
+    ask(0, 0);
+    expect(&s, "c1", "%s", told);
+    ck_assert_uint_gt(s.history_count, 8); /* of those that are not in memory */
+    broker_restarts(&s);
+    ck_assert_uint_ne(engine_history_bytes(s.engine), 0);
+}
+END_TEST
+
+START_TEST(a_task_beyond_memory_begins_its_history_anew_when_it_fails_again)
 {
     struct engine_options options = scenario_options();
 
@@ -153,17 +199,65 @@ START_TEST(tasks_beyond_memory_are_told_without_their_history)
     story_with(&options);
     begin(&(struct scenario_spec){ .retries = 1 }, 2);
     worker_fails_many(&s, "w1", "b1", 0, 2, 1000);
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:retrying[1:failed@w1] 1:retrying[1:failed@w1]");
     time_passes_ms(&s, 1000);
     ignore(&s, "w1");
     worker_fails(&s, "w1", "b1", 1, TRI_OUTCOME_TIMEOUT);
     ignore(&s, "c1");
     ask(0, 0);
-    expect(&s, "c1", "TASKS_INFO 0:retrying[1:failed@w1] 1:dead[]");
-    worker_returns(&s, "w1", "b1", 0, 1); /* that makes room, and the store has the last try */
-    ignore(&s, "c1");
+    expect(&s, "c1", "TASKS_INFO 0:retrying[1:failed@w1] 1:dead[2:timeout@w1]");
     restart();
     ask(0, 0);
-    expect(&s, "c1", "TASKS_INFO 1:dead[2:timeout@w1+1]");
+    expect(&s, "c1", "TASKS_INFO 0:retrying[1:failed@w1+1] 1:dead[2:timeout@w1+1]");
+}
+END_TEST
+
+START_TEST(what_is_retried_while_it_is_fetched_is_not_told)
+{
+    begin(&(struct scenario_spec){ 0 }, 3);
+    worker_fails_many(&s, "w1", "b1", 0, 3, 1000);
+    ignore(&s, "c1");
+    s.holds_histories = true;
+    ask(0, 0);
+    expect_nothing_else(&s);
+    client_retries_tasks(&s, "c1", "b1", 0, 2);
+    expect(&s, "c1", "DONE 2");
+    ignore(&s, "w1");
+    histories_come(&s);
+    expect(&s, "c1", "TASKS_INFO 2:dead[1:failed@w1]");
+}
+END_TEST
+
+START_TEST(what_fails_again_while_it_is_fetched_is_told_as_it_is_then)
+{
+    begin(&(struct scenario_spec){ .retries = 1 }, 1);
+    fail_and_retry("w1", 0, TRI_OUTCOME_FAILED);
+    fail_and_retry("w1", 0, TRI_OUTCOME_FAILED);
+    s.holds_histories = true;
+    ask(0, 0);
+    client_retries(&s, "c1", "b1");
+    expect(&s, "c1", "DONE 1");
+    ignore(&s, "w1");
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_TIMEOUT);
+    histories_come(&s);
+    expect(&s, "c1", "TASKS_INFO 0:retrying[1:timeout@w1]");
+}
+END_TEST
+
+START_TEST(who_waits_for_histories_is_told_when_the_batch_is_forgotten)
+{
+    begin(&(struct scenario_spec){ 0 }, 1);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    ignore(&s, "c1");
+    client_joins(&s, "c2");
+    s.holds_histories = true;
+    ask(0, 0);
+    client_forgets(&s, "c2", "b1");
+    expect(&s, "c2", "DONE 1");
+    expect(&s, "c1", "ERROR NOTFOUND");
+    histories_come(&s);
+    expect_nothing_else(&s);
 }
 END_TEST
 
@@ -188,7 +282,7 @@ START_TEST(only_a_client_that_knows_tasks_is_told_that_the_broker_does)
 }
 END_TEST
 
-/* ---- rows of the first format --------------------------------------------------------------- */
+/* ---- rows of earlier formats --------------------------------------------------------------- */
 
 static int append(void *buffer, const char *data, size_t size)
 {
@@ -218,6 +312,7 @@ static void replace_head(struct kept *kept, struct tri_buffer *head)
 {
     free(kept->head);
     kept->head = tri_buffer_give(head, &kept->head_size);
+    kept->payload_bytes = 0;
 }
 
 START_TEST(a_row_of_the_first_format_is_one_try_of_before)
@@ -259,6 +354,68 @@ START_TEST(a_history_goes_on_where_a_row_of_the_first_format_ended)
 }
 END_TEST
 
+/* [2, failures, crashes, vanished, cap, dead, generation, due, history] */
+static void write_second_format(const struct kept *kept, struct tri_buffer *head)
+{
+    static const uint64_t numbers[] = { 2, 1, 0, 0, 0, 1, 1, 0 };
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, head, append);
+    msgpack_pack_array(&packer, 9);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        msgpack_pack_uint64(&packer, numbers[i]);
+    msgpack_pack_bin_with_body(&packer, kept->head + kept->head_size, kept->payload_bytes);
+}
+
+START_TEST(a_dead_task_of_the_second_format_keeps_its_history)
+{
+    struct tri_buffer head = { 0 };
+    struct kept *kept;
+
+    begin(&(struct scenario_spec){ 0 }, 1);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    ignore(&s, "c1");
+    kept = kept_row(&s, (struct store_key){ STORE_TASK, 1, 0 });
+    write_second_format(kept, &head);
+    replace_head(kept, &head);
+    restart();
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1+1]");
+}
+END_TEST
+
+static void refused_with_payload(bool is_dead, uint64_t payload_bytes, const char *why)
+{
+    struct tri_error error;
+    struct engine *engine = engine_new(&s.options);
+
+    begin(&(struct scenario_spec){ .retries = !is_dead }, 1);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
+    ignore(&s, "c1");
+    kept_row(&s, (struct store_key){ STORE_TASK, 1, 0 })->payload_bytes = payload_bytes;
+    ck_assert_int_eq(recover_into(&s, engine, &error), TRI_STORE);
+    ck_assert_str_eq(error.text, why);
+    engine_destroy(&engine);
+}
+
+START_TEST(a_row_without_a_history_is_refused)
+{
+    refused_with_payload(true, 0, "row TASK 1/0: its history contradicts itself");
+}
+END_TEST
+
+START_TEST(a_row_with_two_histories_is_refused)
+{
+    refused_with_payload(false, 10, "row TASK 1/0: its history contradicts itself");
+}
+END_TEST
+
+START_TEST(a_row_with_a_history_that_is_too_long_is_refused)
+{
+    refused_with_payload(true, 5000, "row TASK 1/0: its history is too long");
+}
+END_TEST
+
 START_TEST(a_row_of_a_later_format_is_refused)
 {
     struct tri_error error;
@@ -284,10 +441,19 @@ int main(void)
     STORY(a_retry_by_hand_begins_a_new_history);
     STORY(a_task_that_was_cancelled_after_a_failure_says_so);
     STORY(tasks_are_told_in_pages);
-    STORY(tasks_beyond_memory_are_told_without_their_history);
+    STORY(the_history_of_a_dead_task_is_in_the_store_only);
+    STORY(histories_take_no_more_memory_than_their_bound);
+    STORY(a_task_beyond_memory_begins_its_history_anew_when_it_fails_again);
+    STORY(what_is_retried_while_it_is_fetched_is_not_told);
+    STORY(what_fails_again_while_it_is_fetched_is_told_as_it_is_then);
+    STORY(who_waits_for_histories_is_told_when_the_batch_is_forgotten);
     STORY(only_a_client_that_knows_tasks_is_told_that_the_broker_does);
     STORY(a_row_of_the_first_format_is_one_try_of_before);
     STORY(a_history_goes_on_where_a_row_of_the_first_format_ended);
+    STORY(a_dead_task_of_the_second_format_keeps_its_history);
+    STORY(a_row_without_a_history_is_refused);
+    STORY(a_row_with_two_histories_is_refused);
+    STORY(a_row_with_a_history_that_is_too_long_is_refused);
     STORY(a_row_of_a_later_format_is_refused);
     return story_run("engine/history", tcase);
 }

@@ -465,6 +465,7 @@ static void begin(struct chaos *c, uint64_t seed)
     options.limits.batch_bytes_max = 3000;
     options.limits.item_bytes_max = 500;
     options.limits.entries_max = 10;
+    options.limits.history_bytes_max = 40 + (seed % 5) * 100;
     options.limits.retention_ms = 60000;
     options.limits.open_grace_ms = 20000;
     scenario_begin_with(&c->s, &options);

@@ -44,6 +44,16 @@ static struct tri_frame *find_payload(const struct broker *self, struct store_ke
 
 /* ---- what performing causes ----------------------------------------------------------------- */
 
+/* A step with a payload that has come: the engine itself reads histories. */
+static void step_loaded(struct sim *sim, struct event *event, const struct tri_frame *payload)
+{
+    if (event->type == EVENT_LOADED && event->key.table == STORE_TASK) {
+        event->frames = &payload->bytes;
+        event->frame_count = 1;
+    }
+    step(sim, event, NULL);
+}
+
 /* One event for each payload that has come, or will not. */
 static void take_loaded(struct sim *sim)
 {
@@ -59,7 +69,7 @@ static void take_loaded(struct sim *sim)
                      payload != NULL ? "put" : "not put", tri_status_text(event.status));
         event.type = event.status == TRI_OK ? EVENT_LOADED : EVENT_LOAD_FAILED;
         event.text = tri_status_text(event.status);
-        step(sim, &event, NULL);
+        step_loaded(sim, &event, payload);
     }
 }
 
@@ -76,6 +86,7 @@ static void run_errand(struct sim *sim, void *context)
     struct errand *errand = context;
     struct broker *self = sim->broker;
     struct event event = errand->event;
+    const struct tri_frame *payload;
 
     if (sim_defers(sim, &self->node, &errand->timer, false))
         return;
@@ -85,12 +96,13 @@ static void run_errand(struct sim *sim, void *context)
         load(sim);
         return;
     }
-    if (event.type == EVENT_LOADED && find_payload(self, event.key) == NULL) {
+    payload = find_payload(self, event.key);
+    if (event.type == EVENT_LOADED && payload == NULL) {
         event.type = EVENT_LOAD_FAILED;
         event.status = TRI_NOTFOUND;
         event.text = "no such row";
     }
-    step(sim, &event, NULL);
+    step_loaded(sim, &event, payload);
 }
 
 static void send_errand(struct sim *sim, const struct event *event, uint64_t us)

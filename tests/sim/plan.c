@@ -35,6 +35,7 @@ static void draw_limits(struct sim *sim, struct plan *plan)
     limits->memory_bytes_max = sim_skewed(sim, 1 << 20, 64 << 20);
     limits->batch_bytes_max = sim_skewed(sim, 16 << 10, 1 << 20);
     limits->entries_max = seldom(sim, 4) ? sim_between(sim, 0, 8) : limits->entries_max;
+    limits->history_bytes_max = 2000;
     limits->result_bytes_guess = coin(sim) ? 64 : sim_skewed(sim, 1, 4096);
     plan->options.seed = tri_prng_next(&sim->prng);
     plan->options.epoch = sim_skewed(sim, 1, 1 << 24);

@@ -373,6 +373,30 @@ START_TEST(a_get_is_answered_by_an_event)
 }
 END_TEST
 
+START_TEST(a_history_that_was_fetched_comes_with_its_event)
+{
+    struct effect effects[] = {
+        put_of(3, "history"),
+        { .type = EFFECT_GET, .get = { STORE_TASK, 1, 3 } },
+        { .type = EFFECT_GET, .get = { STORE_TASK, 1, 4 } },
+    };
+    struct event event;
+    int loaded = 0;
+
+    effects[0].put.key.table = STORE_TASK;
+    apply(effects, 3);
+    while (performer_take_event(&performer, &event)) {
+        ck_assert_uint_eq(event.frame_count, event.type == EVENT_LOADED);
+        if (event.type != EVENT_LOADED)
+            continue;
+        ck_assert_uint_eq(event.frames[0].size, 7);
+        ck_assert_mem_eq(event.frames[0].data, "history", 7);
+        loaded++;
+    }
+    ck_assert_int_eq(loaded, 1);
+}
+END_TEST
+
 START_TEST(a_store_that_is_full_is_not_waited_for_by_what_only_informs)
 {
     struct effect first[] = { put_of(0, "row"), information_of("welcome") };
@@ -572,6 +596,7 @@ int main(void)
     tcase_add_test(tcase, a_peer_that_is_gone_becomes_an_event);
     tcase_add_test(tcase, a_peer_that_does_not_read_is_lost);
     tcase_add_test(tcase, a_get_is_answered_by_an_event);
+    tcase_add_test(tcase, a_history_that_was_fetched_comes_with_its_event);
     tcase_add_test(tcase, a_store_that_is_full_is_not_waited_for_by_what_only_informs);
     tcase_add_test(tcase, what_informs_leaves_even_when_it_waited_before_the_store_was_full);
     tcase_add_test(tcase, room_that_has_changed_by_much_is_told);
