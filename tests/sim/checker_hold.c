@@ -167,8 +167,8 @@ static void check_heard(struct sim *sim, const struct worker *worker)
                  worker->node.name, (double)(sim->now - mate->renewed) / 1e6);
 }
 
-/* What has ended or was cancelled its worker is told at once, before its next heartbeat is answered,
- * or cannot hold any more. */
+/* What has ended or was cancelled its worker is told at once, before its next heartbeat is
+ * answered, or cannot hold any more. */
 void hold_begins(const struct sim *sim,
                  const struct worker *worker,
                  struct watch *watch,
