@@ -74,10 +74,13 @@ static void check_backoff(const struct sim *sim,
 
 /* ---- whom it goes to ------------------------------------------------------------------------ */
 
-/* Instances are named so in worker.c. */
-static const struct plan_worker *worker_of(const struct sim *sim, const struct mate *mate)
+/* Its worker has what the batch wants. Instances are named so in worker.c. */
+static bool fits(const struct sim *sim, const struct mate *mate, const struct plan_batch *batch)
 {
-    return &sim->plan->workers[mate->instance[1] - '0'];
+    const struct plan_worker *worker = &sim->plan->workers[mate->instance[1] - '0'];
+
+    return (batch->label == NULL || worker->has_label)
+           && (strcmp(batch->handler, "rare") != 0 || worker->has_rare);
 }
 
 void policy_lends(const struct sim *sim,
@@ -86,11 +89,8 @@ void policy_lends(const struct sim *sim,
                   const struct tri_msg_lease *lease)
 {
     const struct mate *mate = vanish_mate(sim, peer);
-    const struct plan_worker *worker = mate != NULL ? worker_of(sim, mate) : NULL;
 
-    if (worker != NULL
-        && ((watch->plan->label != NULL && !worker->has_label)
-            || (strcmp(watch->plan->handler, "rare") == 0 && !worker->has_rare)))
+    if (mate != NULL && !fits(sim, mate, watch->plan))
         sim_fail(sim, "lease %llu of %s goes to %.16s, which has not what it wants",
                  (unsigned long long)lease->lease, watch->plan->name, (const char *)mate->instance);
     for (uint64_t i = lease->first; i < lease->first + lease->count; i++) {
