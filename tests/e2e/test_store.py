@@ -196,9 +196,9 @@ class Limited(Store):
         with open(given, "rb") as stdin:
             client = subprocess.Popen([CLI, "submit", "--broker", self.endpoint, "--fn", "echo"],
                                       stdin=stdin, stderr=subprocess.PIPE, env=environment())
-        self.assertIn(b"has no room for more", client.stderr.readline())
-        client.kill()
-        client.communicate()
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+        self.assertTrue(any(b"has no room for more" in line for line in client.stderr))
         self.assertEqual(self.listed(), 1)
         self.assertEqual(broker.end(), OK, broker.text())
         self.start("--store", self.file)
