@@ -245,6 +245,83 @@ START_TEST(what_fails_again_while_it_is_fetched_is_told_as_it_is_then)
 }
 END_TEST
 
+START_TEST(cancelled_tasks_leave_the_memory_for_histories_to_others)
+{
+    struct engine_options options = scenario_options();
+
+    options.limits.history_bytes_max = 150;
+    story_with(&options);
+    begin(&(struct scenario_spec){ .retries = 2 }, 8);
+    worker_fails_many(&s, "w1", "b1", 0, 4, 1000);
+    ignore(&s, "w1");
+    ck_assert_uint_ne(engine_history_bytes(s.engine), 0);
+    client_cancels_tasks(&s, "c1", "b1", 0, 4);
+    ignore(&s, "c1");
+    ck_assert_uint_eq(engine_history_bytes(s.engine), 0);
+    fail_and_retry("w1", 4, TRI_OUTCOME_FAILED);
+    fail_and_retry("w1", 4, TRI_OUTCOME_TIMEOUT);
+    for (int restarts = 0; restarts < 2; restarts++) {
+        const char *since = restarts == 0 ? "" : "+1";
+
+        ask(0, 0);
+        expect(&s, "c1",
+               "TASKS_INFO 0:cancelled[1:failed@w1%s] 1:cancelled[1:failed@w1%s] "
+               "2:cancelled[1:failed@w1%s] 3:cancelled[1:failed@w1%s] "
+               "4:retrying[1:failed@w1%s 2:timeout@w1%s]",
+               since, since, since, since, since, since);
+        restart();
+    }
+}
+END_TEST
+
+START_TEST(a_question_goes_with_its_connection_and_others_are_answered)
+{
+    begin(&(struct scenario_spec){ 0 }, 2);
+    worker_fails_many(&s, "w1", "b1", 0, 2, 1000);
+    ignore(&s, "c1");
+    s.holds_histories = true;
+    ask(0, 0);
+    ask(1, 0);
+    ask(0, 0);
+    histories_come(&s);
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1] 1:dead[1:failed@w1]");
+    expect(&s, "c1", "TASKS_INFO 1:dead[1:failed@w1]");
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1] 1:dead[1:failed@w1]");
+    s.holds_histories = true;
+    ask(0, 0);
+    peer_lost(&s, "c1");
+    histories_come(&s);
+    peer_returns(&s, "c1");
+    ignore(&s, "c1");
+    ask(1, 0);
+    expect(&s, "c1", "TASKS_INFO 1:dead[1:failed@w1]");
+}
+END_TEST
+
+/* Whatever the store makes of it, it is told as some history, or as none. */
+START_TEST(a_history_with_any_bit_wrong_is_told_somehow)
+{
+    struct kept *kept;
+    uint64_t bits;
+
+    begin(&(struct scenario_spec){ .retries = 1 }, 1);
+    fail_and_retry("w1", 0, TRI_OUTCOME_FAILED);
+    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_TIMEOUT);
+    ignore(&s, "c1");
+    kept = kept_row(&s, (struct store_key){ STORE_TASK, 1, 0 });
+    bits = kept->payload_bytes * 8;
+    ck_assert_uint_ne(bits, 0);
+    for (uint64_t bit = 0; bit < bits; bit++) {
+        kept->head[kept->head_size + bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ask(0, 0);
+        ignore(&s, "c1");
+        kept->head[kept->head_size + bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    ask(0, 0);
+    expect(&s, "c1", "TASKS_INFO 0:dead[1:failed@w1 2:timeout@w1]");
+}
+END_TEST
+
 START_TEST(who_waits_for_histories_is_told_when_the_batch_is_forgotten)
 {
     begin(&(struct scenario_spec){ 0 }, 1);
@@ -446,6 +523,9 @@ int main(void)
     STORY(a_task_beyond_memory_begins_its_history_anew_when_it_fails_again);
     STORY(what_is_retried_while_it_is_fetched_is_not_told);
     STORY(what_fails_again_while_it_is_fetched_is_told_as_it_is_then);
+    STORY(cancelled_tasks_leave_the_memory_for_histories_to_others);
+    STORY(a_question_goes_with_its_connection_and_others_are_answered);
+    STORY(a_history_with_any_bit_wrong_is_told_somehow);
     STORY(who_waits_for_histories_is_told_when_the_batch_is_forgotten);
     STORY(only_a_client_that_knows_tasks_is_told_that_the_broker_does);
     STORY(a_row_of_the_first_format_is_one_try_of_before);
