@@ -67,26 +67,6 @@ static bool has_room(const struct engine *engine)
     return engine->history_bytes <= engine->options.limits.history_bytes_max;
 }
 
-/* `stays`: the history is kept in memory, too, and is in the head; else it is the payload. */
-static void write_row(struct engine *engine,
-                      const struct batch *batch,
-                      struct entry *entry,
-                      const struct grade *grade,
-                      uint64_t wait_ms,
-                      bool stays)
-{
-    struct tri_bytes payload = { 0 };
-
-    if (!stays)
-        payload = (struct tri_bytes){ entry->history.data, entry->history.size };
-    tri_buffer_clear(&engine->scratch);
-    stored_task(engine, batch, entry, grade, wait_ms, stays, &engine->scratch);
-    out_put_payload(&engine->out, task_key(batch, entry->index), tri_buffer_bytes(&engine->scratch),
-                    payload);
-    if (!stays)
-        drop_history(engine, entry);
-}
-
 void entry_note(struct engine *engine,
                 struct batch *batch,
                 const struct tri_rec_entry *record,
@@ -97,13 +77,21 @@ void entry_note(struct engine *engine,
     struct entry *kept = entry_at(engine, batch, record->index);
     struct entry passing = { .index = record->index };
     struct entry *entry = kept != NULL ? kept : &passing;
+    struct tri_bytes payload = { 0 };
     bool stays;
 
     entry->dead = dead;
     charge(engine, entry, record);
     stays = kept != NULL && !dead && has_room(engine);
-    write_row(engine, batch, entry, grade, wait_ms, stays);
+    if (!stays)
+        payload = (struct tri_bytes){ entry->history.data, entry->history.size };
+    tri_buffer_clear(&engine->scratch);
+    stored_task(engine, batch, entry, grade, wait_ms, stays, &engine->scratch);
+    out_put_payload(&engine->out, task_key(batch, record->index),
+                    tri_buffer_bytes(&engine->scratch), payload);
     tri_rangeset_add(&batch->entry_indexes, record->index, 1);
+    if (!stays)
+        drop_history(engine, entry);
 }
 
 /* The history as the row has it: in the head, or, of format 3, in the payload. */
@@ -183,14 +171,17 @@ bool entry_rows(const struct batch *batch,
     return true;
 }
 
-/* ---- where tasks end ------------------------------------------------------------------------ */
+static void forget_one(struct engine *engine, struct batch *batch, uint64_t index)
+{
+    struct entry *entry = tri_map_remove(&batch->entries, index);
 
-typedef void noted_fn(struct engine *engine, struct batch *batch, uint64_t index);
+    out_delete(&engine->out, task_key(batch, index));
+    if (entry == NULL)
+        return;
+    entry_free(engine, entry);
+}
 
-static void each_noted_in(struct engine *engine,
-                          struct batch *batch,
-                          struct tri_range range,
-                          noted_fn *visit)
+static void forget_range(struct engine *engine, struct batch *batch, struct tri_range range)
 {
     uint64_t end = range.first + range.count;
     struct tri_range noted;
@@ -201,51 +192,18 @@ static void each_noted_in(struct engine *engine,
         if (noted.count > end - noted.first)
             noted.count = end - noted.first;
         for (uint64_t i = 0; i < noted.count; i++)
-            visit(engine, batch, noted.first + i);
+            forget_one(engine, batch, noted.first + i);
         at = noted.first + noted.count;
     }
-}
-
-/* Visit those of the tasks that are exceptional. */
-static void each_noted(struct engine *engine,
-                       struct batch *batch,
-                       const struct tri_rangeset *tasks,
-                       noted_fn *visit)
-{
-    struct tri_range range;
-
-    for (uint64_t at = 0; tri_rangeset_next(tasks, at, &range); at = range.first + range.count)
-        each_noted_in(engine, batch, range, visit);
-}
-
-static void forget_one(struct engine *engine, struct batch *batch, uint64_t index)
-{
-    struct entry *entry = tri_map_remove(&batch->entries, index);
-
-    out_delete(&engine->out, task_key(batch, index));
-    if (entry != NULL)
-        entry_free(engine, entry);
+    tri_rangeset_remove(&batch->entry_indexes, range.first, range.count);
 }
 
 void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks)
 {
-    each_noted(engine, batch, tasks, forget_one);
-    tri_rangeset_subtract(&batch->entry_indexes, tasks);
-}
+    struct tri_range range;
 
-/* It will not be tried again: its charges do not matter any more. */
-static void cancel_one(struct engine *engine, struct batch *batch, uint64_t index)
-{
-    static const struct grade none = { 0 };
-    struct entry *entry = tri_map_find(&batch->entries, index);
-
-    if (entry != NULL && entry->history.count != 0)
-        write_row(engine, batch, entry, &none, 0, false);
-}
-
-void entry_cancel(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks)
-{
-    each_noted(engine, batch, tasks, cancel_one);
+    for (uint64_t at = 0; tri_rangeset_next(tasks, at, &range); at = range.first + range.count)
+        forget_range(engine, batch, range);
 }
 
 void entry_free_all(struct engine *engine, struct batch *batch)

@@ -175,8 +175,6 @@ void batch_add_cancelled(struct engine *engine,
     tri_assert(added == tri_rangeset_count(tasks));
     if (self->stock != NULL)
         stock_end_tasks(engine, self, tasks, false);
-    if (!tri_rangeset_is_empty(&self->entry_indexes))
-        entry_cancel(engine, self, tasks);
     cancel_report(engine, self, tasks);
     batch_touch(engine, self);
 }

@@ -1,9 +1,9 @@
 /* task.h - exceptional tasks: what failed, waits, crashed, died or was cancelled.
  *
  * Only these are ever looked at one by one. In memory they are up to limits.entries_max, and of
- * them the history of those that are tried again, up to limits.history_bytes_max; all else is in
- * the store only, from where TASKS fetches it (tasks.c). What decides about them is their grade,
- * which is a property of the pool they are in.
+ * them the history of those that are not dead, up to limits.history_bytes_max; all else is in the
+ * store only, from where TASKS fetches it (tasks.c). What decides about them is their grade, which
+ * is a property of the pool they are in.
  */
 #ifndef ENGINE_TASK_H
 #define ENGINE_TASK_H
@@ -52,9 +52,6 @@ bool entry_rows(const struct batch *batch,
 
 /* The tasks have succeeded (or run again from the start): their history goes. */
 void entry_forget(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
-
-/* The tasks will not be tried again: their history goes from memory to the store only. */
-void entry_cancel(struct engine *engine, struct batch *batch, const struct tri_rangeset *tasks);
 void entry_free_all(struct engine *engine, struct batch *batch);
 
 /* ---- delay.c: waiting for the next try ---- */

@@ -245,35 +245,6 @@ START_TEST(what_fails_again_while_it_is_fetched_is_told_as_it_is_then)
 }
 END_TEST
 
-START_TEST(cancelled_tasks_leave_the_memory_for_histories_to_others)
-{
-    struct engine_options options = scenario_options();
-
-    options.limits.history_bytes_max = 150;
-    story_with(&options);
-    begin(&(struct scenario_spec){ .retries = 2 }, 8);
-    worker_fails_many(&s, "w1", "b1", 0, 4, 1000);
-    ignore(&s, "w1");
-    ck_assert_uint_ne(engine_history_bytes(s.engine), 0);
-    client_cancels_tasks(&s, "c1", "b1", 0, 4);
-    ignore(&s, "c1");
-    ck_assert_uint_eq(engine_history_bytes(s.engine), 0);
-    fail_and_retry("w1", 4, TRI_OUTCOME_FAILED);
-    fail_and_retry("w1", 4, TRI_OUTCOME_TIMEOUT);
-    for (int restarts = 0; restarts < 2; restarts++) {
-        const char *since = restarts == 0 ? "" : "+1";
-
-        ask(0, 0);
-        expect(&s, "c1",
-               "TASKS_INFO 0:cancelled[1:failed@w1%s] 1:cancelled[1:failed@w1%s] "
-               "2:cancelled[1:failed@w1%s] 3:cancelled[1:failed@w1%s] "
-               "4:retrying[1:failed@w1%s 2:timeout@w1%s]",
-               since, since, since, since, since, since);
-        restart();
-    }
-}
-END_TEST
-
 START_TEST(a_question_goes_with_its_connection_and_others_are_answered)
 {
     begin(&(struct scenario_spec){ 0 }, 2);
@@ -523,7 +494,6 @@ int main(void)
     STORY(a_task_beyond_memory_begins_its_history_anew_when_it_fails_again);
     STORY(what_is_retried_while_it_is_fetched_is_not_told);
     STORY(what_fails_again_while_it_is_fetched_is_told_as_it_is_then);
-    STORY(cancelled_tasks_leave_the_memory_for_histories_to_others);
     STORY(a_question_goes_with_its_connection_and_others_are_answered);
     STORY(a_history_with_any_bit_wrong_is_told_somehow);
     STORY(who_waits_for_histories_is_told_when_the_batch_is_forgotten);
