@@ -66,9 +66,12 @@ void history_add(struct history *self, const struct tri_rec_attempt *attempt)
 
 bool history_last(const struct history *self, struct tri_rec_attempt *attempt)
 {
-    struct tri_list last = { self->data + self->last, self->size - self->last, 1 };
+    struct tri_list last = { self->data, self->size - self->last, 1 };
 
-    return self->count != 0 && tri_list_next(&last, TRI_RECORD_ATTEMPT, attempt);
+    if (self->count == 0)
+        return false;
+    last.data += self->last;
+    return tri_list_next(&last, TRI_RECORD_ATTEMPT, attempt);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
