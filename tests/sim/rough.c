@@ -56,7 +56,7 @@ static size_t draw_ranges(struct sim *sim, uint64_t count, struct tri_range rang
 bool rough_asks(struct sim *sim, struct client *client, tri_time now_ms)
 {
     struct tri_message message = { .type = TRI_MESSAGE_ARGUMENTS };
-    struct tri_range ranges[RANGES_MAX];
+    struct tri_range ranges[RANGES_MAX] = { { 0, 0 } };
     const struct plan_batch *batch;
 
     if (sim->rough == NULL || between(sim, 0, 1) != 0)
@@ -71,6 +71,26 @@ bool rough_asks(struct sim *sim, struct client *client, tri_time now_ms)
     tri_assert(tri_session_request(client->session, now_ms, &message, true, &client->question)
                == TRI_OK);
     return true;
+}
+
+/* Argument `at` of the answer is that of the task. */
+static bool is_argument(const struct plan_batch *batch,
+                        uint64_t index,
+                        const struct tri_chunk *chunk,
+                        uint32_t at,
+                        struct tri_buffer *expected)
+{
+    struct tri_bytes value;
+
+    if (at >= chunk->count)
+        return false;
+    tri_buffer_clear(expected);
+    plan_value(batch, index, expected);
+    if (expected->size > TRI_ARGUMENT_BYTES_MAX)
+        expected->size = TRI_ARGUMENT_BYTES_MAX;
+    value = tri_chunk_at(chunk, at);
+    return value.size == expected->size
+           && (value.size == 0 || memcmp(value.data, expected->data, value.size) == 0);
 }
 
 static void check_answer(struct sim *sim,
@@ -88,16 +108,11 @@ static void check_answer(struct sim *sim,
         struct tri_range range = tri_ranges_at(info->tasks, i);
 
         for (uint64_t j = 0; j < range.count; j++, at++) {
-            struct tri_bytes value;
+            uint64_t index = range.first + j;
 
-            tri_buffer_clear(&expected);
-            plan_value(batch, range.first + j, &expected);
-            if (expected.size > TRI_ARGUMENT_BYTES_MAX)
-                expected.size = TRI_ARGUMENT_BYTES_MAX;
-            value = at < chunk.count ? tri_chunk_at(&chunk, at) : (struct tri_bytes){ 0 };
-            if (value.size != expected.size || memcmp(value.data, expected.data, value.size) != 0)
+            if (!is_argument(batch, index, &chunk, at, &expected))
                 sim_fail(sim, "the argument of task %s/%llu is answered with another's",
-                         batch->name, (unsigned long long)(range.first + j));
+                         batch->name, (unsigned long long)index);
         }
     }
     if (at != chunk.count || at == 0)
