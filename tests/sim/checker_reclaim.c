@@ -85,6 +85,32 @@ static bool must_keep(const struct sim *sim, const struct tri_rec_held *held)
     return count != 0;
 }
 
+static bool do_meet(struct tri_ranges a, struct tri_ranges b)
+{
+    for (size_t i = 0; i < a.count; i++)
+        for (size_t j = 0; j < b.count; j++) {
+            struct tri_range one = tri_ranges_at(a, i);
+            struct tri_range other = tri_ranges_at(b, j);
+
+            if (one.first < other.first + other.count && other.first < one.first + one.count)
+                return true;
+        }
+    return false;
+}
+
+/* A worker that says HELLO again on its connection, without leases, is given the tasks of those
+ * that it holds once more: either lease may be the one that it keeps. */
+static bool has_rival(struct tri_list leases, const struct tri_rec_held *held)
+{
+    struct tri_rec_held other;
+
+    while (tri_list_next(&leases, TRI_RECORD_HELD, &other))
+        if (other.lease != held->lease && other.number == held->number
+            && do_meet(other.ranges, held->ranges))
+            return true;
+    return false;
+}
+
 /* Before that its leases of an earlier life are nobody's. */
 void reclaim_gets(struct sim *sim, struct mate *mate, const struct tri_msg_hello *hello)
 {
@@ -99,6 +125,6 @@ void reclaim_gets(struct sim *sim, struct mate *mate, const struct tri_msg_hello
         return;
     mate->was_known = false;
     while (tri_list_next(&leases, TRI_RECORD_HELD, &held))
-        if (must_keep(sim, &held))
+        if (must_keep(sim, &held) && !has_rival(hello->held, &held))
             tri_map_put(&mate->kept, held.lease, mate);
 }
