@@ -198,7 +198,8 @@ START_TEST(a_failure_of_a_reclaimed_lease_is_charged)
 }
 END_TEST
 
-START_TEST(a_failure_that_was_charged_before_a_restart_is_waited_for_when_it_is_said_again)
+/* w1 comes back with a task whose failure was charged, and does not know that. */
+static void reclaim_a_charged_failure(void)
 {
     client_and_worker(&s, 1);
     client_submits_with(&s, "c1", "b1", 1, 100000, &(struct scenario_spec){ .retries = 5 });
@@ -209,6 +210,11 @@ START_TEST(a_failure_that_was_charged_before_a_restart_is_waited_for_when_it_is_
     broker_restarts(&s);
     peer_returns(&s, "w1");
     expect(&s, "w1", "WELCOME");
+}
+
+START_TEST(a_failure_that_was_charged_before_a_restart_is_waited_for_when_it_is_said_again)
+{
+    reclaim_a_charged_failure();
     worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
     time_passes_ms(&s, 49);
     expect_nothing_else(&s);
@@ -219,15 +225,7 @@ END_TEST
 
 START_TEST(what_was_reclaimed_out_of_its_wait_goes_back_to_it)
 {
-    client_and_worker(&s, 1);
-    client_submits_with(&s, "c1", "b1", 1, 100000, &(struct scenario_spec){ .retries = 5 });
-    expect(&s, "c1", "ACCEPTED b1 1");
-    expect(&s, "w1", "LEASE b1 0+1");
-    worker_fails(&s, "w1", "b1", 0, TRI_OUTCOME_FAILED);
-    tri_rangeset_add(&lease_of(&s, "w1", "b1", 0)->undone, 0, 1); /* RESULTS_OK was lost */
-    broker_restarts(&s);
-    peer_returns(&s, "w1");
-    expect(&s, "w1", "WELCOME");
+    reclaim_a_charged_failure();
     worker_joins(&s, "w2", 1);
     peer_says_bye(&s, "w1");
     time_passes_ms(&s, 49);
