@@ -22,22 +22,28 @@
 /* As small a disk as the store is tried on. */
 #define STORE_BYTES_MIN (UINT64_C(16) << 20)
 
-/* As many descriptors as the system allows; how many of them may be connections. */
-static uint64_t raise_descriptors(uint64_t connections_max)
+/* As far as the system allows, which is returned. */
+static uint64_t raise_limit(int resource)
 {
     struct rlimit limit = { 0, 0 };
-    uint64_t most;
 
-    getrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(resource, &limit);
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    most = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED
-                                                     : limit.rlim_cur / 2;
+    setrlimit(resource, &limit);
+    getrlimit(resource, &limit);
+    return limit.rlim_cur;
+}
+
+/* As many descriptors as may be; how many of them may be connections. */
+static uint64_t raise_descriptors(uint64_t connections_max)
+{
+    uint64_t limit = raise_limit(RLIMIT_NOFILE);
+    uint64_t most = limit > 2 * DESCRIPTORS_RESERVED ? limit - DESCRIPTORS_RESERVED : limit / 2;
+
     if (connections_max > most)
         tri_log(TRI_LOG_DEBUG, "connections.limited",
                 "asked=%llu descriptors=%llu connections=%llu", (unsigned long long)connections_max,
-                (unsigned long long)limit.rlim_cur, (unsigned long long)most);
+                (unsigned long long)limit, (unsigned long long)most);
     return connections_max < most ? connections_max : most;
 }
 
@@ -45,22 +51,18 @@ static uint64_t raise_descriptors(uint64_t connections_max)
  * there is of more, its room tells (broker/store/reserve.h). */
 static enum tri_status raise_file_size(struct broker *self)
 {
-    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+    uint64_t limit = raise_limit(RLIMIT_FSIZE);
 
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_FSIZE, &limit);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY)
+    if (limit == RLIM_INFINITY)
         return TRI_OK;
-    if (limit.rlim_cur < STORE_BYTES_MIN)
+    if (limit < STORE_BYTES_MIN)
         return tri_fail(
             &self->error, TRI_STORE,
             "no file may have more than %llu bytes here, a store needs %llu: raise that "
             "limit (ulimit -f, LimitFSIZE= of a service), or use --store memory",
-            (unsigned long long)limit.rlim_cur, (unsigned long long)STORE_BYTES_MIN);
+            (unsigned long long)limit, (unsigned long long)STORE_BYTES_MIN);
     tri_log(TRI_LOG_WARN, "store.limited", "file=%s bytes_max=%llu", TRI_QUOTE(self->store_file),
-            (unsigned long long)limit.rlim_cur);
+            (unsigned long long)limit);
     return TRI_OK;
 }
 

@@ -169,8 +169,7 @@ static int write_one(struct database *self, struct write *write)
     return SQLITE_MISUSE;
 }
 
-/* ---- what was forgotten -----------------------------------------------------------------------
- */
+/* ---- what was forgotten --------------------------------------------------------------------- */
 
 static int sweep(struct database *self, uint64_t rows)
 {
